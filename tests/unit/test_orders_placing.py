@@ -515,6 +515,26 @@ def test_nothing_changes_while_too_many_trades_hide_whose_position_it_is(account
     assert account.intent().state is State.DONE
 
 
+def test_nothing_changes_while_a_trade_cannot_be_read(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    close_and_open_again(account)
+    perform = account.desk.wire.perform
+
+    def spoil(call: Request, is_late: bool) -> Answer:
+        answer = perform(call, is_late)
+        if call.path == TRADES:
+            for row in answer.body:
+                row["qty"] = "?" if row["side"] == "SELL" else row["qty"]
+        return answer
+
+    account.desk.wire.perform = spoil
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, account.open(Role.TAKE_PROFIT))
+    account.desk.wire.perform = perform
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+
+
 @pytest.mark.usefixtures("few_trades")
 def test_a_lost_stop_is_placed_again_after_too_many_trades_if_the_position_is_as_the_order_left_it(
     account: Account,

@@ -162,17 +162,19 @@ class CcxtOrderDesk(CcxtGateway):
         return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)[:limit]
 
     def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> list[Trade]:
-        market, read = {"symbol": self._readable_id(symbol, _FUTURES)}, _each(parse_trade, symbol)
-        whole = {"limit": str(LONGEST_PAGE)}
-        own = self._ask(TRADES[_FUTURES], read, credential, market | whole | {"orderId": order.became or order.id})
+        page = {"symbol": self._readable_id(symbol, _FUTURES), "limit": str(LONGEST_PAGE)}
+        read = partial(_read_page, partial(parse_trade, symbol))
+        _, _, own = self._ask(TRADES[_FUTURES], read, credential, page | {"orderId": order.became or order.id})
         if not own:
             return []
         trades: list[Trade] = []
         following = min(int(trade.id) for trade in own)
         for _ in range(MOST_PAGES):
-            found = self._ask(TRADES[_FUTURES], read, credential, market | whole | {"fromId": str(following)})
+            count, _, found = self._ask(TRADES[_FUTURES], read, credential, page | {"fromId": str(following)})
+            if len(found) < count:
+                return []  # A trade that cannot be read may have closed the position.
             trades += sorted(found, key=lambda trade: int(trade.id))
-            if len(found) < LONGEST_PAGE:
+            if count < LONGEST_PAGE:
                 return trades
             following = int(trades[-1].id) + 1
         return []

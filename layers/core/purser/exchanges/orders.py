@@ -270,7 +270,8 @@ class OrderDesk(Protocol):
     def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> Sequence[Trade]:
         """Return the trades of a contract from the first of an order on, oldest first.
 
-        None of them means that they are not known: the venue does not list them yet or any more, or they are too many.
+        None of them means that they are not known: the venue does not list them yet or any more, one cannot be read, or
+        they are too many.
         """
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:

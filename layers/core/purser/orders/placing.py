@@ -414,9 +414,12 @@ class Placement:
         if self._has_lost_closing:
             with suppress(ExchangeUnavailable):
                 self._find_closings()
+        left = self._not_closed(entry, exits)
+        if left <= 0:
+            return left
         position = self._calls.position()
-        open_amount, left = _on_side(entry, position), self._not_closed(entry, exits)
-        if left <= 0 or open_amount == left:
+        open_amount = _on_side(entry, position)
+        if open_amount == left:
             return left
         if self._has_lost_closing and open_amount > left:
             self._calls.wait_until_quiet(self._deadline)
