@@ -105,7 +105,7 @@ each_stream = pytest.mark.parametrize("name", STREAMS)
 
 def test_exactly_the_tables_with_published_states_have_streams() -> None:
     streaming = {name: t["StreamSpecification"] for name, t in TABLES.items() if "StreamSpecification" in t}
-    assert streaming.keys() == STREAMS.keys() == {"KeysTable", "WalletsTable", "AccountsTable"}
+    assert streaming.keys() == STREAMS.keys() == {"KeysTable", "WalletsTable", "AccountsTable", "StrategiesTable"}
     assert all(stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"} for stream in streaming.values())
 
 
@@ -142,6 +142,7 @@ def test_stream_filters_pass_exactly_the_items_that_have_events(name: str) -> No
         "KeysTable": ("KEY#1", "CREDENTIAL#1"),
         "WalletsTable": ("WALLET", "TRANSACTION"),
         "AccountsTable": ("CUSTOMER",),
+        "StrategiesTable": ("SIGNAL#1", "STATE", "MODE"),
     }
     assert {sk.partition("#")[0] for sks in published.values() for sk in sks} == {sk for _, sk in readings()}
     assert all(map(passes, published[name]))

@@ -28,6 +28,11 @@ from purser.keys_table import credential_sk, user_pk
 from purser.ledger.events import TRANSACTION_TYPES, WALLET_TYPES
 from purser.ledger.model import PostingRequest, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
 from purser.ledger.store.items import transaction_item, wallet_item
+from purser.orders.model import EntryType
+from purser.signals import events as signal_events
+from purser.signals.model import Action, Level, Mode, Reason, Signal, Source, State, Status
+from purser.signals.store import signal_item, state_item
+from purser.strategies.model import Direction
 from purser.trading_accounts import events as trading_account_events
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.items import account_item
@@ -75,6 +80,24 @@ CUSTOMER = Customer(
     created_at=NOW - 60_000,
     updated_at=NOW,
 )
+SIGNAL = Signal(
+    id="019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071",
+    strategy_id="b9f67eb2-1d6e-4a47-a735-d0d9039c9b08",
+    source=Source.WEBHOOK,
+    action=Action.ENTER,
+    direction=Direction.LONG,
+    symbol="BTC/USDT",
+    entry_type=EntryType.MARKET,
+    limit_price=None,
+    trigger_price=None,
+    stop=Level(price=Decimal(19000)),
+    take_profits=(),
+    closes=False,
+    stamped_at=NOW - 800,
+    received_at=NOW,
+    expires_at=NOW + 60_000,
+    status=Status.ACCEPTED,
+)
 
 
 TYPES = (
@@ -83,6 +106,7 @@ TYPES = (
     *WALLET_TYPES,
     *TRANSACTION_TYPES,
     *customer_events.TYPES,
+    *signal_events.TYPES,
 )
 """Every type of event."""
 
@@ -123,6 +147,21 @@ def customer(**changed: Any) -> Item:
     return stored(customer_item(replace(CUSTOMER, **changed)))
 
 
+def signal(**changed: Any) -> Item:
+    """Return the item of a signal."""
+    return stored(signal_item(f"STRATEGY#{SIGNAL.strategy_id}", replace(SIGNAL, **changed)))
+
+
+def state(mode: Mode) -> Item:
+    """Return the item of a strategy's state."""
+    return stored(state_item(f"STRATEGY#{SIGNAL.strategy_id}", State(mode, NOW), 1))
+
+
+def trading(mode: Mode) -> Item:
+    """Return the item of the mode of all trading."""
+    return stored({"PK": "TRADING", "SK": "MODE", "mode": mode.value, "modeSetAt": NOW})
+
+
 def written(before: Item | None, after: Item | None, number: int = 0) -> Change:
     """Return the stream record of a write."""
     return Change(f"{number:032x}", f"{1700000000000000000000 + number}", NOW, before, after)
@@ -153,6 +192,10 @@ WRITES = {
     "account.created": (None, customer()),
     "account.updated": (customer(), customer(version=2)),
     "account.disconnected": (customer(), customer(version=2, disconnected_at=NOW)),
+    "signal.accepted": (None, signal()),
+    "signal.rejected": (None, signal(status=Status.REFUSED, reason=Reason.NO_STOP)),
+    "strategy_mode.changed": (state(Mode.ACTIVE), state(Mode.HALTED)),
+    "trading_mode.changed": (None, trading(Mode.REDUCING)),
 }
 
 

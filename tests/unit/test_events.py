@@ -152,6 +152,12 @@ ALLOWED = {
     },
     "transaction": {"transactionId", "type", "postings", "reverses", "createdAt"},
     "account": {"accountID", "ownerId", "accountType", "createdOn", "updatedOn", "disconnectedOn"},
+    "signal": {
+        "signalId", "strategyId", "source", "status", "reason", "action", "side", "closes", "stampedAt", "receivedAt",
+        "duplicateOf",
+    },
+    "strategy_mode": {"strategyId", "mode", "changedAt"},
+    "trading_mode": {"mode", "changedAt"},
 }  # fmt: skip
 
 
@@ -165,7 +171,8 @@ READ = {
     "PK", "SK", "tradingAccountId", "userId", "venue", "tradeType", "strategyType", "name", "active", "apiKeyStatus",
     "credentialId", "createdAt", "updatedAt", "status", "credentialType", "walletId", "ownerId", "walletType",
     "allowNegative", "accountId", "transactionType", "postings", "sequence", "reverses", "customerId", "accountType",
-    "disconnectedAt", "version", "revision",
+    "disconnectedAt", "version", "revision", "source", "reason", "action", "direction", "closes", "stampedAt",
+    "receivedAt", "duplicateOf", "mode", "modeSetAt",
 }  # fmt: skip
 PLANTED = "planted-secret"
 

@@ -29,6 +29,7 @@ def readings() -> Readings:
     from purser.credentials import events as credentials
     from purser.customers import events as customers
     from purser.ledger import events as ledger
+    from purser.signals import events as signals
     from purser.trading_accounts import events as trading_accounts
 
     return {
@@ -37,4 +38,7 @@ def readings() -> Readings:
         ("WALLET", "WALLET"): ledger.wallet_changed,
         ("TRANSACTION", "TRANSACTION"): ledger.transaction_changed,
         ("CUSTOMER", "CUSTOMER"): customers.changed,
+        ("STRATEGY", "SIGNAL"): signals.signal_changed,
+        ("STRATEGY", "STATE"): signals.state_changed,
+        ("TRADING", "MODE"): signals.trading_changed,
     }

@@ -80,16 +80,16 @@ class DynamoSignalStore:
         with Transaction() as write:
             write.add(self._table.putting(same, condition=new, values={":now": now_s}), refused=StaleState)
             if kept.state:
-                item = _state_item(pk, kept.state, kept.version + 1)
+                item = state_item(pk, kept.state, kept.version + 1)
                 write.add(self._table.putting(item, at_version=kept.version), refused=StaleState)
-            write.add(self._table.putting(_signal_item(pk, signal)))
+            write.add(self._table.putting(signal_item(pk, signal)))
             if kept.fan_out:
                 write.add(self._table.putting(_fan_out_item(kept.fan_out)))
             for entry in kept.audit:
                 write.add(*self._recording(entry))
 
     def keep_duplicate(self, signal: Signal) -> None:
-        self._table.put(_signal_item(_pk(signal.strategy_id), signal))
+        self._table.put(signal_item(_pk(signal.strategy_id), signal))
 
     def get(self, strategy_id: str, signal_id: str) -> Signal | None:
         item = self._table.get(_pk(strategy_id), f"SIGNAL#{signal_id}")
@@ -219,7 +219,8 @@ def _stamps_of(item: Item | None) -> dict[Direction, int]:
     return {Direction(name): int(stamp) for name, stamp in (item or {}).items()}
 
 
-def _state_item(pk: str, state: State, version: int) -> Item:
+def state_item(pk: str, state: State, version: int) -> Item:
+    """Return the item of a state at a version."""
     return {
         "PK": pk,
         "SK": "STATE",
@@ -233,7 +234,8 @@ def _state_item(pk: str, state: State, version: int) -> Item:
     }
 
 
-def _signal_item(pk: str, signal: Signal) -> Item:
+def signal_item(pk: str, signal: Signal) -> Item:
+    """Return the item of a signal."""
     return {
         "PK": pk,
         "SK": f"SIGNAL#{signal.id}",
