@@ -141,6 +141,22 @@ def test_nothing_is_stored_if_the_state_has_changed_or_the_key_is_taken(stores: 
     stores.signals.keep(Kept(a_signal(stores.strategy), "other", OPEN, 1, None, ()))
 
 
+def test_an_accepted_signal_can_be_refused_once_with_the_state_before_it(stores: Stores) -> None:
+    signal = a_signal(stores.strategy, reverses="r")
+    refused = replace(signal, status=Status.REFUSED, reason=Reason.SUSPECT_PRICE)
+    with pytest.raises(StaleState):
+        stores.signals.refuse(refused, None, 0)
+    stores.signals.keep(Kept(signal, "k", OPEN, 0, None, ()))
+    with pytest.raises(StaleState):
+        stores.signals.refuse(refused, State(), 0)
+    assert stores.signals.get(stores.strategy.id, signal.id) == signal
+    stores.signals.refuse(refused, State(), 1)
+    assert stores.signals.get(stores.strategy.id, signal.id) == refused
+    assert stores.state() == State(version=2)
+    with pytest.raises(StaleState):
+        stores.signals.refuse(refused, None, 2)
+
+
 def test_a_key_is_known_for_a_day_and_can_be_taken_again_then(stores: Stores) -> None:
     stores.signals.keep(Kept(a_signal(stores.strategy), "k", None, 0, None, ()))
     assert stores.known("k", NOW + DAY - 1000)

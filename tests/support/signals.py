@@ -12,7 +12,7 @@ from uuid import uuid4
 from purser.audit.model import AuditEntry
 from purser.http.wire import iso
 from purser.signals import secrets
-from purser.signals.model import FanOut, Mode, SecretHash, Signal, StaleState, State
+from purser.signals.model import FanOut, Mode, SecretHash, Signal, StaleState, State, Status
 from purser.signals.ports import Counts, Kept, Standing
 from purser.strategies.model import Direction, SignalDefaults, Strategy
 
@@ -87,6 +87,15 @@ class FakeSignals:
         self.signals[signal.id] = signal
         self.fan_outs += [kept.fan_out] if kept.fan_out else []
         self.audit += kept.audit
+
+    def refuse(self, signal: Signal, state: State | None, version: int) -> None:
+        before = self.states.get(signal.strategy_id, State())
+        known = self.signals.get(signal.id)
+        if known is None or known.status is not Status.ACCEPTED or (state and before.version != version):
+            raise StaleState
+        self.signals[signal.id] = signal
+        if state:
+            self.states[signal.strategy_id] = replace(state, version=version + 1)
 
     def keep_duplicate(self, signal: Signal) -> None:
         self.signals[signal.id] = signal

@@ -409,6 +409,27 @@ def test_own_senders_sign_instead_of_sending_the_secret(world: World) -> None:
     assert world.raw(b"{}", world.sign(b"{}", now_s, issued.signing_key)).reason is Reason.INVALID
 
 
+@pytest.mark.parametrize("before", [None, Direction.SHORT])
+def test_a_refused_entry_leaves_the_trade_before_it(world: World, before: Direction | None) -> None:
+    if before:
+        world.became(f"enter_{before.lower()}")
+    world.clock.advance(SECOND)
+    signal = world.alert("enter_long")
+    refused = world.signals.refuse(signal, Reason.SUSPECT_PRICE)
+    assert (refused.status, refused.reason, world.direction) == (Status.REFUSED, Reason.SUSPECT_PRICE, before)
+    assert world.signals.refuse(signal, Reason.NO_STOP) == refused
+    if before:
+        assert world.became(f"exit_{before.lower()}") == ACCEPTED
+
+
+def test_a_refused_entry_that_was_left_meanwhile_changes_no_trade(world: World) -> None:
+    signal = world.alert("enter_long")
+    world.clock.advance(SECOND)
+    assert world.became("enter_short") == ACCEPTED
+    world.signals.refuse(signal, Reason.SUSPECT_PRICE)
+    assert world.direction is Direction.SHORT
+
+
 def test_signals_are_listed_the_newest_first(world: World) -> None:
     for _ in range(3):
         world.became("enter_long")

@@ -67,7 +67,15 @@ def _enter(signal: Signal, strategy: Strategy, state: State, trading: Mode) -> O
         return _enter_too_late(signal, after)
     if state.direction is direction:
         return _ignored(signal, Reason.ALREADY_OPEN), after
-    return signal, replace(after, direction=direction, opened_by=signal.id)
+    return replace(signal, reverses=state.opened_by), replace(after, direction=direction, opened_by=signal.id)
+
+
+def undo(signal: Signal, state: State) -> State:
+    """Return the state without an accepted ENTER that nothing was done for: the trade before it is open again."""
+    if signal.direction is None or state.opened_by != signal.id:
+        return state
+    direction = OPPOSITE[signal.direction] if signal.reverses else None
+    return replace(state, direction=direction, opened_by=signal.reverses)
 
 
 def _enter_too_late(signal: Signal, state: State) -> Outcome:

@@ -14,8 +14,8 @@ Found = Iterator[tuple[str, dict[str, Any]]]
 
 
 def signal_changed(before: Image | None, after: Image | None) -> Found:
-    """Yield the event of a stored signal, which never changes."""
-    if before is not None or after is None:
+    """Yield the event of a signal that was stored, or refused after it was accepted."""
+    if after is None or (before is not None and before["status"] == after["status"]):
         return
     status = Status(after["status"])
     optional = {"action": "action", "direction": "side", "reason": "reason", "duplicateOf": "duplicateOf"}

@@ -126,6 +126,7 @@ class Signal:
         expires_at: nothing new may enter from then on.
         detail: which field of the signal broke which rule.
         duplicate_of: the id of the first signal that is the same.
+        reverses: the id of the signal that opened the opposite trade, which an accepted ENTER ends.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Signal:
     reason: Reason | None = None
     detail: str | None = None
     duplicate_of: str | None = None
+    reverses: str | None = None
 
     def exits(self, reference: Decimal) -> Exits:
         """Return the exits of an accepted ENTER by price.

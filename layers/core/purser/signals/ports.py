@@ -56,6 +56,13 @@ class SignalStore(Protocol):
             purser.signals.model.StaleState: the state is at another version, or the same signal was stored.
         """
 
+    def refuse(self, signal: Signal, state: State | None, version: int) -> None:
+        """Store that an accepted signal is refused, and the state after ``version``, None if it stays as it is.
+
+        Raises:
+            purser.signals.model.StaleState: the state is at another version, or the signal is not accepted.
+        """
+
     def keep_duplicate(self, signal: Signal) -> None:
         """Store a signal that was sent before."""
 

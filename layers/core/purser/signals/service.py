@@ -14,12 +14,13 @@ from purser.pages import Page, cut
 from purser.retrying import until_fresh, until_fresh_from
 from purser.signals import secrets
 from purser.signals.alerts import LONGEST_LAG_S, Alert, Order, Unreadable, loaded, read
-from purser.signals.deciding import decide
+from purser.signals.deciding import decide, undo
 from purser.signals.model import (
     Action,
     FanOut,
     Level,
     Mode,
+    Reason,
     SecretHash,
     Signal,
     Source,
@@ -120,6 +121,23 @@ class Signals:
         changed = None if state == standing.state else state
         self._store.keep(Kept(decided, key, changed, standing.state.version, _fan_out(decided), audit))
         return decided
+
+    def refuse(self, signal: Signal, reason: Reason) -> Signal:
+        """Refuse an accepted ENTER before anything was done for it, and return it. The trade before it is open again.
+
+        A signal that is not accepted any more is returned as it is.
+        """
+        return until_fresh(lambda: self._refuse_once(signal, reason), stale=StaleState)
+
+    def _refuse_once(self, signal: Signal, reason: Reason) -> Signal:
+        stored = found(self._store.get(signal.strategy_id, signal.id))
+        if stored.status is not Status.ACCEPTED:
+            return stored
+        before = self._store.standing(signal.strategy_id, "", self._now()).state
+        after = undo(stored, before)
+        refused = replace(stored, status=Status.REFUSED, reason=reason)
+        self._store.refuse(refused, None if after == before else after, before.version)
+        return refused
 
     def newest(self, strategy_id: str, before: str | None, limit: int) -> tuple[Page[Signal], Mapping[str, Counts]]:
         """Return a page of a strategy's signals, the newest first, and the counts of their executions by signal.

@@ -88,6 +88,20 @@ class DynamoSignalStore:
             for entry in kept.audit:
                 write.add(*self._recording(entry))
 
+    def refuse(self, signal: Signal, state: State | None, version: int) -> None:
+        pk = _pk(signal.strategy_id)
+        change = self._table.putting(
+            signal_item(pk, signal),
+            condition="#status = :accepted",
+            values={":accepted": Status.ACCEPTED.value},
+            names={"#status": "status"},
+        )
+        with Transaction() as write:
+            write.add(change, refused=StaleState)
+            if state:
+                item = state_item(pk, state, version + 1)
+                write.add(self._table.putting(item, at_version=version), refused=StaleState)
+
     def keep_duplicate(self, signal: Signal) -> None:
         self._table.put(signal_item(_pk(signal.strategy_id), signal))
 
@@ -256,6 +270,7 @@ def signal_item(pk: str, signal: Signal) -> Item:
         "reason": signal.reason.value if signal.reason else None,
         "detail": signal.detail,
         "duplicateOf": signal.duplicate_of,
+        "reverses": signal.reverses,
     }
 
 
@@ -280,6 +295,7 @@ def _signal_of(item: Item) -> Signal:
         reason=Reason(item["reason"]) if "reason" in item else None,
         detail=item.get("detail"),
         duplicate_of=item.get("duplicateOf"),
+        reverses=item.get("reverses"),
     )
 
 
