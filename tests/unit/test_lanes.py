@@ -44,7 +44,7 @@ def test_lanes_are_read_with_addresses_proxy_source_and_weight() -> None:
     ("text", "reason"),
     [
         ("203.0.113.7", f"a lane is not {FORM}"),
-        ("a=proxy.example", f"a lane is not {FORM}"),
+        ("a=proxy.example", "lane a has an address that is none"),
         ("A=203.0.113.7", f"a lane is not {FORM}"),
         ("a=203.0.113.7 via http://10.0.0.1:1 from 127.0.0.2", f"a lane is not {FORM}"),
         ("a=203.0.113.256", "lane a has an address that is none"),

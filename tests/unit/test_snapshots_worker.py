@@ -339,6 +339,19 @@ def test_a_rate_limit_during_a_job_keeps_the_snapshots_already_taken(world: Worl
     assert world.clock() == MORNING + 120_000
 
 
+@pytest.mark.parametrize("by_venue", [True, False])
+def test_a_rate_limit_in_one_lane_does_not_stop_the_others(world: World, by_venue: bool) -> None:
+    world.lane_name = lambda account: "one" if account in ("key-0", "key-1") else account
+    world.add_keys(24)
+    world.exchange.script["key-0"] = [ExchangeRateLimited(retry_after=120, by_venue=by_venue)]
+    world.exchange.script["key-1"] = [ExchangeRateLimited(retry_after=120, by_venue=by_venue)]
+    world.planner.plan()
+    world.deliver()
+    assert len(world.stored()) == 22
+    world.drain()
+    assert finished(world) == Counts(stored=24)
+
+
 def test_a_job_for_which_the_weight_of_users_is_not_enough_waits_without_an_attempt(world: World) -> None:
     world.add_keys(3)
     world.exchange.script["key-1"] = [ExchangeRateLimited(by_venue=False) for _ in range(2 * MAX_RECEIVES)]

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from purser.lanes import Lane, lanes_of
 from purser.process import kept
 
 CommaList = Annotated[
@@ -40,7 +39,14 @@ PricesByPlan = Annotated[
 ]
 
 
-EgressLanes = Annotated[tuple[Lane, ...], PlainValidator(lambda v: lanes_of(v) if isinstance(v, str) else v)]
+def _read_lanes(value: Any) -> Any:
+    from purser.lanes import lanes_of  # Most functions need none.
+
+    return lanes_of(value) if isinstance(value, str) else value
+
+
+EgressLanes = Annotated[tuple[Any, ...], BeforeValidator(_read_lanes)]
+"""Those of ``purser.lanes``."""
 
 
 class MissingSetting(RuntimeError):
