@@ -53,8 +53,11 @@ def weight_budgets() -> dict[Lane, WeightBudget]:
     table = budget_table()
 
     def budget(lane: Lane) -> WeightBudget:
+        def report_lane(metric: str, market: str) -> None:
+            report(metric, f"{market} in lane {lane.name}")
+
         limits = {market.value: weight for market, weight in weight_limits(lane).items()}
-        return WeightBudget(DynamoBudgetStore(table, address=lane.name), limits, now_ms, report)
+        return WeightBudget(DynamoBudgetStore(table, address=lane.name), limits, now_ms, report_lane)
 
     return {lane: budget(lane) for lane in egress_lanes()}
 

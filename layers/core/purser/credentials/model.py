@@ -73,6 +73,6 @@ def sealing_context(user_id: str, key_id: str) -> dict[str, str]:
     return {"userId": user_id, "keyId": key_id}
 
 
-def opened(credential: SealedCredential, secret: str, trading_account_id: str = "") -> ApiCredential:
-    """Return a credential with its decrypted secret, for requests of a trading account if there is one."""
+def opened(credential: SealedCredential, secret: str, trading_account_id: str) -> ApiCredential:
+    """Return a credential with its decrypted secret, for requests of a trading account, or of none (an empty id)."""
     return ApiCredential(credential.api_key, secret, credential.user_id, trading_account_id)

@@ -276,7 +276,7 @@ class Credentials:
             CredentialRevoked: it is revoked.
         """
         _, sealed = self._not_revoked(user_id, credential_id)
-        return sealed, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        return sealed, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context), "")
 
     def _not_revoked(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential]:
         credential, sealed = self._owned(user_id, credential_id)
@@ -310,7 +310,7 @@ class Credentials:
     def _verify(self, credential: Credential, sealed: SealedCredential | None) -> list[Verified]:
         if sealed is None:
             return []
-        key = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        key = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context), "")
         using = {account.trade_type: account for account in self._store.accounts_of(credential)}
         verified = [self._verified(credential, key, kind, using.get(kind)) for kind in TradeType]
         is_reached = any(each.is_reached for each in verified)
