@@ -177,6 +177,22 @@ def test_a_refusal_is_recorded_at_once_unless_the_user_had_a_key_accepted_meanwh
     assert (past.world.status("key") is ApiKeyStatus.UNAUTHORIZED) is not stays_active
 
 
+def test_a_backfill_whose_credential_was_rotated_while_it_was_refused_continues_with_the_new_one(past: Past) -> None:
+    past.add_key(past=month(past))
+    accepted = past.exchange.keys["key"]
+    past.exchange.keys["key"] = replace(accepted, secret="another")
+
+    def rotate() -> None:
+        past.exchange.keys["key"] = accepted
+        past.world.change_key("key", validations=1)
+
+    past.exchange.meanwhile = rotate
+    assert past.deliver() == 0
+    assert past.values() == {}
+    past.recover()
+    assert len(past.values()) == 30
+
+
 def test_an_ambiguous_refusal_does_not_end_a_backfill(past: Past) -> None:
     past.add_key(past=month(past))
     past.exchange.failing = ExchangeAuthorizationFailed(is_ambiguous=True)

@@ -102,8 +102,18 @@ class BackfillWorker:
         except NotFound:
             return None
         except ExchangeAuthorizationFailed as error:
+            if not error.is_ambiguous:
+                return self._after_refusal(backfill)
             # If it is the key that is refused, the account is inactive by the next attempt.
-            return Postponed(self._ports.now() + REFUSED_PAUSE_MS, succeeded=False) if error.is_ambiguous else None
+            return Postponed(self._ports.now() + REFUSED_PAUSE_MS, succeeded=False)
+
+    def _after_refusal(self, backfill: Backfill) -> Postponed | None:
+        """Return when to fetch with the credential that has replaced the refused one meanwhile, None without one."""
+        try:
+            account, _ = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)
+        except NotFound:
+            return None
+        return Postponed(self._ports.now(), succeeded=False) if account.active else None
 
     def _fetch(self, backfill: Backfill) -> Postponed | None:
         account, credential = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)
