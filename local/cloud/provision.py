@@ -118,7 +118,7 @@ def _add_stream(dynamodb: Any, name: str, wanted: Properties) -> None:
 
 
 def make_buses(template: Template, aws_url: str) -> None:
-    """Create the event buses, and subscribe the queue that shows events to each."""
+    """Create the event buses and their rules, and subscribe the queue that shows events to each bus."""
     buses = template.resources("AWS::Events::EventBus")
     if not buses:
         return
@@ -130,6 +130,10 @@ def make_buses(template: Template, aws_url: str) -> None:
         pattern = json.dumps({"source": [{"prefix": ""}]})
         events.put_rule(Name=EVENTS_QUEUE, EventBusName=name, EventPattern=pattern)
         events.put_targets(Rule=EVENTS_QUEUE, EventBusName=name, Targets=[{"Id": EVENTS_QUEUE, "Arn": queue}])
+    for name, rule in template.resources("AWS::Events::Rule").items():
+        bus = rule["EventBusName"]
+        events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(rule["EventPattern"]))
+        events.put_targets(Rule=name, EventBusName=bus, Targets=rule["Targets"])
 
 
 def make_queues(template: Template) -> None:

@@ -19,7 +19,7 @@ from purser.http.wire import iso
 from purser.signals.store import COUNT_SHARDS, FAN_OUTS, counting
 from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
-from tests.support.events import Answered, call, claims
+from tests.support.events import Answered, LambdaContext, call, claims
 from tests.support.functions import forget_process, load_function
 
 ADMIN = "/v1/admin/strategy"
@@ -294,3 +294,31 @@ def test_modes_are_set_for_one_strategy_and_for_all(admin: Ask, strategy: str, w
     finally:
         assert admin("PUT", "/v1/admin/trading/mode", {"mode": "ACTIVE"}).status == 200
     assert refused.items() >= {"status": "REFUSED", "reason": "HALTED"}.items()
+
+
+def bus_event(detail: dict[str, Any], id: str, at: int) -> dict[str, Any]:
+    time = iso(at)[:19] + "Z"
+    return {"id": id, "time": time, "source": "purser.signals", "detail-type": "strategy.signal", "detail": detail}
+
+
+def test_signals_of_the_event_bus_count_once_and_malformed_ones_fail(strategy: str, admin: Ask) -> None:
+    worker = load_function("signal_event_worker").handler
+    detail = ENTER | {"strategyId": strategy.rpartition("/")[2], "stop": "19000.5"}
+    good, old = (bus_event(detail, str(uuid4()), at) for at in (now_ms(), now_ms() - 61_000))
+    malformed = [bus_event(detail | wrong, str(uuid4()), now_ms()) for wrong in ({"stop": 0}, {"strategyId": "x"})]
+    unknown = bus_event(detail | {"strategyId": str(uuid4())}, str(uuid4()), now_ms())
+    records = [
+        {
+            "messageId": str(i),
+            "receiptHandle": "r",
+            "body": json.dumps(event),
+            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"},
+            "eventSource": "aws:sqs",
+        }
+        for i, event in enumerate([old, good, good, *malformed, unknown])
+    ]
+    failed = worker({"Records": records}, LambdaContext())["batchItemFailures"]
+    assert [each["itemIdentifier"] for each in failed] == ["3", "4", "5"]
+    duplicate, first, expired = listed(admin, strategy)
+    assert [each["status"] for each in (expired, first, duplicate)] == ["EXPIRED", "ACCEPTED", "DUPLICATE"]
+    assert (first["source"], first["stop"]) == ("EVENT", {"price": 19000.5, "percent": None})

@@ -28,13 +28,14 @@ class Aws:
     cancellation_queue_url: str
     billing_queue_url: str
     backfill_queue_url: str
+    signal_event_queue_url: str
 
 
 @contextmanager
 def account() -> Iterator[Aws]:
     """Create the tables, the key and the queues, and name them in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills"))
+        queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills", "signal-events"))
         aws_stack = Aws(_tables(), _key(), *queues)
         for name, table in aws_stack.tables.items():
             patch.setenv(name, table)
@@ -43,6 +44,7 @@ def account() -> Iterator[Aws]:
         patch.setenv("CANCELLATION_QUEUE_URL", aws_stack.cancellation_queue_url)
         patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
         patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
+        patch.setenv("SIGNAL_EVENT_QUEUE_URL", aws_stack.signal_event_queue_url)
         yield aws_stack
 
 

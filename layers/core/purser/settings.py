@@ -75,6 +75,7 @@ class Settings(BaseModel):
     credential_key_id: str = ""
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""
+    signal_event_queue_url: str = ""
     signal_signing_key: str = ""
     event_bus_name: str = ""
     backfill_queue_url: str = ""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from purser.http.wire import Instant, Number, WireModel
+from purser.http.wire import Instant, Moment, Number, Uuid, WireModel
 from purser.orders.model import EntryType
 from purser.signals.alerts import Order
 from purser.signals.model import Action, Level, Mode, Reason, Signal, Source, Status, TakeProfit
@@ -60,6 +60,25 @@ class NewSignalBody(BaseModel):
             closes=self.action == Action.EXIT,
             max_lag_s=self.expirySeconds,
         )
+
+
+class SignalEventDetail(NewSignalBody):
+    """The detail of a signal on the event bus."""
+
+    strategyId: Uuid
+
+
+class SignalEvent(BaseModel):
+    """A signal on the event bus, as EventBridge delivers it. ``time`` is when it was sent, to the second."""
+
+    id: Uuid
+    time: Moment
+    detail: SignalEventDetail
+
+    @property
+    def key(self) -> str:
+        """The key that a repeat has too: a second delivery, or a replay of an archive, has the id of the first."""
+        return f"id:{self.detail.id}" if self.detail.id else f"event:{self.id}"
 
 
 class LevelAnswer(WireModel):
