@@ -217,6 +217,7 @@ class OrderLife:
 
     def heal(self) -> None:
         self.exchange.faults.clear()
+        self.stick(0, listed=False)
         self.world.scissors.at = -1
         self.delays, self.planned = [], []
 
@@ -297,6 +298,9 @@ class OrderLife:
 
     def limit_depth(self, depth: Decimal) -> None:
         self.exchange.futures.limit_depth(SYMBOL, depth)
+
+    def stick(self, times: int, listed: bool) -> None:
+        self.exchange.futures.algos.stick(times, listed=listed)
 
     def act_by_hand(self, what: str, which: int) -> None:
         """Do what the user can do at the exchange. It may refuse it."""

@@ -105,6 +105,17 @@ class Thin:
 
 
 @dataclass(frozen=True)
+class Stick:
+    """Leave the next conditional orders that trigger on their way to the engine, listed as open or not."""
+
+    times: int
+    listed: bool
+
+    def take(self, life: OrderLife) -> None:
+        life.stick(self.times, self.listed)
+
+
+@dataclass(frozen=True)
 class ByHand:
     """Do something at the exchange itself."""
 
@@ -170,7 +181,7 @@ class Heal:
         life.heal()
 
 
-LIES = frozenset({-2011, -2013, -4116})
+LIES = frozenset({-2011, -2013, -4116, -4130})
 """Refusals that claim something that the look-ups of the same moment contradict: that an order is not open, does not
 exist, or is open. Lagging look-ups are faults of the kind ``hide``."""
 
@@ -242,6 +253,10 @@ def _thin(random: Random) -> Step:
     return Thin(random.choice(["0", "0.004", "0.02"]))
 
 
+def _stick(random: Random) -> Step:
+    return Stick(random.choice([1, 1, 2]), random.random() < 0.5)
+
+
 MAKERS: dict[Callable[[Random], Step], int] = {
     _place: 6,
     _wait: 5,
@@ -255,4 +270,5 @@ MAKERS: dict[Callable[[Random], Step], int] = {
     lambda _: Clear(): 1,
     lambda _: Repeat(): 1,
     _thin: 1,
+    _stick: 1,
 }

@@ -14,12 +14,13 @@ import pytest
 from local.doubles.binance.control import add_fault, create_key
 from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Algo, Order
-from purser.errors import ExchangeUnavailable, PurserError
+from purser.errors import ExchangeError, ExchangeUnavailable, PurserError
 from purser.exchanges import ccxt_orders
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, OrderType, Side
-from purser.orders.intents import ORDER_TIME_MS, Intent, State
+from purser.orders.intents import CERTAINTY_MS, ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
+from purser.orders.placing import STUCK_LIFETIME_MS
 from tests.support.crashes import Killed
 from tests.support.intents import RUN_LIMIT_MS, USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
@@ -95,6 +96,9 @@ class Account:
         legs = [leg for intent in self.world.store.intents.values() for leg in intent.legs if leg.role is role]
         names = {leg.order.client_id for leg in legs}
         return [order for order in self.open_orders if order.client_id in names]
+
+
+each_listing = pytest.mark.parametrize("listed", [True, False])
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,101 @@ def test_a_stop_of_the_users_own_stands_in_for_one_that_the_user_cancelled(accou
     assert account.position == D("0.05")
     assert BY_HAND in [order.client_id for order in account.open_orders]
     assert account.intent().state is State.RESTING
+
+
+def stick(account: Account, price: int, *, listed: bool) -> None:
+    """Let the stop be triggered by a price, and the venue leave it behind on its way to the engine."""
+    account.exchange.futures.algos.stick(1, listed=listed)
+    account.price(price)
+    assert account.position == D("0.05")
+
+
+@each_listing
+def test_a_position_whose_stop_is_stuck_is_closed_beyond_its_price(account: Account, listed: bool) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    stick(account, 16990, listed=listed)
+    account.world.reconcile(1)
+    assert account.position == 0
+    assert account.open(Role.TAKE_PROFIT) == []
+    assert account.intent().state is State.DONE
+
+
+@each_listing
+@pytest.mark.parametrize("stop", [STOP, STOP_LIMIT])
+def test_a_position_whose_stop_is_stuck_is_protected_or_closed_before_its_price(
+    account: Account, stop: Stop, listed: bool
+) -> None:
+    account.order(stop=stop)
+    stick(account, 16990, listed=listed)
+    account.price(17100)
+    account.world.reconcile(1)
+    standing = [order for order in account.open(Role.STOP) if isinstance(order, Algo) and order.waits]
+    assert bool(account.position) == bool(standing)
+    assert bool(standing) != listed, "one that stays listed is in the way of another"
+
+
+def test_a_stop_that_is_just_being_triggered_is_looked_at_again(account: Account) -> None:
+    account.order(stop=STOP)
+    account.clock.advance(60_000)
+    stick(account, 16990, listed=False)
+    began_at = account.clock.now
+    account.world.reconciler.run(RUN_LIMIT_MS)
+    assert [state for state, _ in account.world.telemetry.troubles] == [State.RESTING, State.DONE]
+    assert account.position == 0
+    assert account.clock.now < began_at + 2 * CERTAINTY_MS
+
+
+def test_a_stop_that_is_stuck_does_not_hide_a_stop_of_the_users_own(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    stick(account, 16990, listed=False)
+    account.price(17100)
+    account.hand(stop_by_hand(16000))
+    account.world.reconcile(1)
+    assert account.position == D("0.05")
+    assert len(account.open_orders) == 2
+    assert account.intent().state is State.RESTING
+
+
+def test_a_triggered_entry_that_is_stuck_rests_for_a_while(account: Account) -> None:
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP)
+    account.exchange.futures.algos.stick(1, listed=True)
+    account.price(19400)
+    account.price(19700)
+    account.world.reconcile(2)
+    assert account.intent().state is State.RESTING
+    assert len(account.open(Role.STOP)) == 1
+    account.clock.advance(STUCK_LIFETIME_MS)
+    account.world.reconcile(1)
+    assert account.intent().state is State.DONE
+    assert account.open(Role.STOP) == []
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_our_own_stop_in_the_way_of_another_protects_the_position(account: Account, is_found: bool) -> None:
+    """The answer to it was lost, and the venue refuses another one for its place rather than for its id."""
+    account.fault(ALGO_ORDER, "timeout_after", method="POST")
+    account.fault(ALGO_ORDER, "hide", method="GET", times=1 if is_found else 4)
+    account.fault("/fapi/v1/openAlgoOrders", "hide", times=1 if is_found else 3)
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4130)
+    assert account.order(stop=STOP).state is (State.RESTING if is_found else State.UNKNOWN)
+    assert account.position == D("0.05")
+    account.world.reconcile(1)
+    assert account.intent().state is State.RESTING
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
+
+
+@pytest.mark.parametrize("code", [-2011, -2013])
+def test_an_order_that_the_venue_does_not_know_counts_as_cancelled(account: Account, code: int) -> None:
+    account.fault(ORDER, "reject", method="DELETE", code=code, times=50)
+    account.fault(ALGO_ORDER, "reject", method="DELETE", code=code, times=50)
+    for conditional in (False, True):
+        account.desk.cancel(account.credential, SYMBOL, "unknown", conditional=conditional)
+
+
+def test_a_failure_to_cancel_is_no_answer_that_there_is_nothing(account: Account) -> None:
+    account.fault(ORDER, "reject", method="DELETE", code=-2012)
+    with pytest.raises(ExchangeError):
+        account.desk.cancel(account.credential, SYMBOL, "unknown", conditional=False)
 
 
 def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Account) -> None:

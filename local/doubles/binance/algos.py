@@ -40,6 +40,14 @@ class AlgoDesk:
     def __init__(self, store: Store, desk: Engine):
         self._desk = desk
         self.shelf: Shelf[Algo] = Shelf(store, "algo", Algo, FIRST_ALGO)
+        self._stuck, self._stuck_are_listed = 0, False
+
+    def stick(self, times: int, *, listed: bool) -> None:
+        """Leave the next orders that trigger in TRIGGERING, for good. They cannot be cancelled.
+
+        https://github.com/nautechsystems/nautilus_trader/discussions/5378 does not tell whether they are listed.
+        """
+        self._stuck, self._stuck_are_listed = times, listed
 
     def place(self, account: Account, algo: Algo, now: int) -> Algo:
         """Accept a conditional order, or raise Binance's error."""
@@ -88,7 +96,7 @@ class AlgoDesk:
 
     def cancel(self, algo: Algo, now: int) -> Algo:
         """Cancel a waiting order. Raises -2011 if it no longer waits."""
-        if not algo.open:
+        if not algo.waits:
             raise WireError(-2011)
         self._end(algo, "CANCELED", now)
         return algo
@@ -107,14 +115,14 @@ class AlgoDesk:
         Others stay, those that close the position too (go-binance#681, Binance_Futures_python#100).
         """
         for algo in self.shelf.open_of(account.api_key, position.symbol):
-            if algo.position_side == position.side and algo.time_in_force == "GTE_GTC":
+            if algo.waits and algo.position_side == position.side and algo.time_in_force == "GTE_GTC":
                 self._end(algo, "EXPIRED", now)
 
     def on_price(self, market: Market, last: Decimal, now: int) -> None:
         """Check every waiting order of a contract against the latest price, oldest first."""
         for algo in self.shelf.open_at(market.symbol):
             # An earlier trigger at this price may have closed the position, and this order with it.
-            if not algo.open:
+            if not algo.waits:
                 continue
             before = vars(algo.condition).copy()
             if touch(algo.condition, last):
@@ -125,6 +133,11 @@ class AlgoDesk:
     def _trigger(self, account: Account, algo: Algo, now: int) -> None:
         """Send the order to the engine. A refused one is REJECTED, and one with nothing to close EXPIRED."""
         algo.triggered = now
+        if self._stuck:
+            self._stuck -= 1
+            algo.listed_when_stuck = self._stuck_are_listed
+            self._end(algo, "TRIGGERING", now)
+            return
         order = self._child(account, algo, now)
         if algo.close_position and not self._desk.reduces(account, order):
             self._end(algo, "EXPIRED", now)

@@ -59,6 +59,10 @@ class PaperControl:
         """Limit the quantity that a market order fills, by pair. 0 removes the limit."""
         self.call("PUT", "/paper/depth", {pair.replace("_", "/"): str(depth) for pair, depth in pairs.items()})
 
+    def triggering(self, times: int, *, listed: bool = False) -> None:
+        """Leave the next conditional orders that trigger in TRIGGERING."""
+        self.call("PUT", "/paper/triggering", {"times": times, "listed": listed})
+
     def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:
         """Move a pair along a list of prices. Without an interval, all moves are done when this returns."""
         body = {"symbol": pair, "prices": [str(price) for price in prices], "intervalMs": interval_ms}

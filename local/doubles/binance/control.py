@@ -348,6 +348,18 @@ def settle_funding(exchange: World, body: Any, query: Query) -> Any:
     return {"time": now}
 
 
+def put_triggering(exchange: World, body: Any, query: Query) -> Any:
+    """Leave the next conditional orders that trigger in TRIGGERING: `{"times": 1, "listed": true}`.
+
+    They are never executed and cannot be cancelled (-2011). `listed` (false): they stay among the open ones.
+    """
+    _known(body, {"times", "listed"})
+    times, listed = _integer(body, "times", 1), _flag(body, "listed", False)
+    with exchange.turn():
+        exchange.futures.algos.stick(times, listed=listed)
+    return {"times": times, "listed": listed}
+
+
 def get_requests(exchange: World, body: Any, query: Query) -> Any:
     """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     return list(exchange.requests)
@@ -468,6 +480,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("PUT", "/paper/prices"): put_prices,
     ("GET", "/paper/prices"): get_prices,
     ("PUT", "/paper/depth"): put_depth,
+    ("PUT", "/paper/triggering"): put_triggering,
     ("POST", "/paper/paths"): start_path,
     ("DELETE", "/paper/paths"): stop_paths,
     ("POST", "/paper/faults"): add_fault,

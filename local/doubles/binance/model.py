@@ -156,14 +156,21 @@ class Algo:
     order_price: Decimal = ZERO
     position_side: str = BOTH
     told: dict[str, Any] = field(default_factory=dict)
+    listed_when_stuck: bool = False
 
     @property
     def position_key(self) -> str:
         return position_key(self.symbol, self.position_side)
 
     @property
-    def open(self) -> bool:
+    def waits(self) -> bool:
+        """True until it is triggered or ends."""
         return self.status == "NEW"
+
+    @property
+    def open(self) -> bool:
+        """True if it is listed, and keeps others from its client id and its place."""
+        return self.waits or (self.status == "TRIGGERING" and self.listed_when_stuck)
 
     @property
     def buys(self) -> bool:

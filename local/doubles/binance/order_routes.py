@@ -325,8 +325,10 @@ def cancel_algo(call: Call) -> Any:
 
 @router.endpoint("DELETE", "/fapi/v1/algoOpenOrders", signed=True)
 def cancel_open_algos(call: Call) -> Any:
-    for algo in call.exchange.futures.algos.shelf.open_of(call.account.api_key, market_of(call).symbol):
-        call.exchange.futures.algos.cancel(algo, call.now)
+    algos = call.exchange.futures.algos
+    for algo in algos.shelf.open_of(call.account.api_key, market_of(call).symbol):
+        if algo.waits:
+            algos.cancel(algo, call.now)
     return CANCELED_ALL
 
 

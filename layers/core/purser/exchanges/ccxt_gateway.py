@@ -65,8 +65,12 @@ TICKER_LIFETIME = 1.0
 LISTING_LIFETIME = 3600.0
 """The time for which a listing is cached, in seconds."""
 
-UNKNOWN_ORDER = "-2011"
-"""Binance's answer to a cancellation without an open order."""
+NOT_OPEN = frozenset({"-2011", "-2013"})
+"""Binance's answers to a cancellation without an open order: CANCEL_REJECTED and NO_SUCH_ORDER.
+
+-2012, CANCEL_ALL_FAIL, is a failure.
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,7 @@ class CcxtGateway:
                     self._ask(cancelling, confirm, credential, {"symbol": market}, go_on)
                     cancelled += orders
                 except ExchangeBadRequest as error:
-                    refusal = refusal if error.venue_code == UNKNOWN_ORDER else error
+                    refusal = refusal if error.venue_code in NOT_OPEN else error
         if refusal is not None:
             raise refusal
         return cancelled

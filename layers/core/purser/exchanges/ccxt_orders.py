@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from purser.clock import DAY_MS, now_ms
 from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid, ExchangeUnavailable
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, Call, CcxtGateway, Listing
+from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, NOT_OPEN, Call, CcxtGateway, Listing
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.order_wire import (
     became,
@@ -96,7 +96,6 @@ LONGEST_PAGE = 1000
 MOST_PAGES = 5
 """The pages read of one week, so that the requests are bounded."""
 
-NOT_OPEN = frozenset({Refusal.UNKNOWN_ORDER.value})
 SET_ALREADY = frozenset({Refusal.MARGIN_TYPE_SET.value, Refusal.MARGIN_TYPE_SET_TOO.value})
 """Binance answers -4046, or -4067: https://github.com/ccxt/ccxt/issues/28703."""
 

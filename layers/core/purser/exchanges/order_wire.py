@@ -17,14 +17,22 @@ STATUSES = {
     "PENDING_CANCEL": OrderStatus.OPEN,
     "ACCEPTED": OrderStatus.OPEN,
     "TRIGGERING": OrderStatus.OPEN,
+    "TRIGGERED": OrderStatus.OPEN,
     "FILLED": OrderStatus.CLOSED,
-    "TRIGGERED": OrderStatus.CLOSED,
     "FINISHED": OrderStatus.CLOSED,
     "CANCELED": OrderStatus.CANCELED,
     "EXPIRED": OrderStatus.EXPIRED,
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
     "REJECTED": OrderStatus.REJECTED,
 }
+"""Those of orders, and of conditional ones (``algoStatus``).
+
+A conditional order that is triggered goes to the matching engine. TRIGGERING and TRIGGERED say nothing of what became
+of it there; its order does. FINISHED does not say either whether that was filled or cancelled.
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Algo-Order-Update.
+"""
+
+BEING_TRIGGERED = ("TRIGGERING", "TRIGGERED")
 AVERAGE_DECIMALS = Decimal("1E-8")
 
 
@@ -92,7 +100,15 @@ def parse_conditional(symbol: str, row: Any) -> Order:
         filled=Decimal(0),
         remaining=amount,
         status=_status(row["algoStatus"]),
+        triggering_since=_triggering_since(row),
     )
+
+
+def _triggering_since(row: Any) -> int | None:
+    """Return since when an order has been on its way to the matching engine, or None if it is not."""
+    if row["algoStatus"] not in BEING_TRIGGERED or became(row):
+        return None
+    return int(row.get("triggerTime") or row.get("updateTime") or row["createTime"])
 
 
 def became(row: Any) -> str | None:
@@ -112,6 +128,7 @@ def with_execution(conditional: Order, executed: Order) -> Order:
         remaining=executed.remaining,
         status=executed.status,
         became=executed.id,
+        triggering_since=None,
     )
 
 

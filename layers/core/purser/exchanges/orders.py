@@ -132,6 +132,7 @@ class Order:
 
     ``amount`` is None if the order closes the whole position. The ``price`` of a market order is its average. ``cost``
     is the executed value in the quote asset. ``became`` is the id of the order that a triggered conditional one became.
+    ``triggering_since`` is set while the venue does not say what that is (Unix ms).
     """
 
     id: str
@@ -152,6 +153,7 @@ class Order:
     remaining: Decimal | None
     status: OrderStatus | None
     became: str | None = None
+    triggering_since: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -313,7 +315,6 @@ class Refusal(StrEnum):
     """Binance's codes of refusals that Purser treats specially."""
 
     TIME_IN_FORCE = "-1115"
-    UNKNOWN_ORDER = "-2011"
     ORDER_NOT_FOUND = "-2013"
     WOULD_TRIGGER_AT_ONCE = "-2021"
     NOTHING_TO_REDUCE = "-2022"

@@ -98,6 +98,7 @@ def _order_of(item: Item) -> Order:
     # A status that Purser does not know is stored as none.
     status = OrderStatus(item["status"]) if "status" in item else None
     given |= _given(item) | {"timestamp": int(item["timestamp"]), "status": status}
+    given["triggering_since"] = int(since) if (since := item.get("triggeringSince")) else None
     return Order(**given)
 
 

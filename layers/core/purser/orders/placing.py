@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
-from purser.exchanges.orders import Order, OrderDesk, Refusal
+from purser.exchanges.orders import Order, OrderDesk, OrderStatus, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
 from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, Intent, State
 from purser.orders.model import (
@@ -52,8 +53,22 @@ class Incomplete(Exception):
         self.intent = intent
 
 
+TRIGGERING_MS = 5_000
+"""The time that the venue needs, at most, to send an order that is triggered to its engine. Usually it is milliseconds.
+
+It has left a stop TRIGGERING for good, with the position still open:
+https://github.com/nautechsystems/nautilus_trader/discussions/5378.
+"""
+
+STUCK_LIFETIME_MS = 5 * 60 * 1000
+"""The time after which any other order that is triggered and not executed is given up.
+
+It is longer than for a stop, because the exits of an entry must stay while it may be executed.
+"""
+
+
 class Unseen(ExchangeUnavailable):
-    """The venue has an exit, since its id is in use, but does not find it yet."""
+    """The venue has an exit, since its id is in use, but does not find it yet, or not say what became of it."""
 
 
 class Placement:
@@ -335,13 +350,33 @@ class Placement:
             if leg.role is Role.TAKE_PROFIT and _is(error, Refusal.WOULD_TRIGGER_AT_ONCE):
                 # Its price has been reached already, so the part is sold at that price or a better one.
                 return None if resting else self._place_exit(leg.as_plain_limit, resting=resting)
-            if self._intent.state is State.RESTING and _is(error, Refusal.CLOSED_BY_ANOTHER):
-                # The user has placed a stop in the place of ours.
-                return None
+            if _is(error, Refusal.CLOSED_BY_ANOTHER):
+                return self._stop_in_the_way(leg, error)
             if leg.order.bound_to_position and _is(error, Refusal.TIME_IN_FORCE):
                 # Binance accepts this time in force without documenting it.
                 return self._place_exit(leg.bound(False), resting=resting)
             raise
+
+    def _stop_in_the_way(self, leg: Leg, refusal: ExchangeBadRequest) -> Order | None:
+        """Return the stop that closes the position already if it is ours, or None if it is one of the user's.
+
+        Raises:
+            Unseen: the venue does not find it yet.
+            ExchangeBadRequest: it is one of the user's beside a new order, or ours and stuck.
+        """
+        own = self._find(leg)
+        if own is not None and not self._is_lost(leg, own):
+            return own
+        kind, side = leg.order.type.value.lower(), leg.order.side.value.lower()
+        stops = (
+            each for each in self._calls.open_orders() if (each.type, each.side, each.amount) == (kind, side, None)
+        )
+        is_users = any(each.client_id != leg.order.client_id for each in stops)
+        if is_users and self._intent.state is State.RESTING:
+            return None
+        if is_users or (own is not None and own.triggering_since is not None):
+            raise refusal
+        raise Unseen
 
     def _undo(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> Intent:
         """Close what the entry has opened, then cancel its orders. The exits that stand do so until it is closed.
@@ -488,6 +523,7 @@ class Placement:
             Unseen: the exit is open and cannot be looked up yet.
         """
         failure: ExchangeError = ExchangeUnavailable()
+        refusal: ExchangeBadRequest | None = None
         for tried in range(TRIES):
             try:
                 return self._calls.place(leg.order)
@@ -498,18 +534,23 @@ class Placement:
             except ExchangeBadRequest as error:
                 if not _is(error, Refusal.CLIENT_ID_IN_USE):
                     raise
-                failure = Unseen()
+                failure, refusal = Unseen(), error
             self._calls.pause(tried)
             found = self._find(leg)
             if found is not None and not self._is_lost(leg, found):
                 return found
+            if refusal is not None and found is not None and found.triggering_since is not None:
+                # A stop that is stuck keeps its id, and cannot be cancelled.
+                raise refusal
         raise failure
 
     def _find(self, leg: Leg) -> Order | None:
         """Look up an order, among the open ones too: the venue may not find a conditional order for minutes.
 
+        An order that is stuck between its trigger and the engine counts as rejected: a stop soon, others in the end.
+
         Raises:
-            ExchangeUnavailable: an entry has triggered, and what became of it is not reported yet.
+            ExchangeUnavailable: the order has triggered, and what became of it is not reported yet.
         """
         found = self._calls.find(leg.order)
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
@@ -517,9 +558,18 @@ class Placement:
         if found is None:
             named = (order for order in self._calls.open_orders() if order.client_id == leg.order.client_id)
             found = next(named, None)
+        if found is not None and found.triggering_since is not None:
+            if not self._is_stuck(found):
+                raise Unseen
+            is_over = leg.role is Role.STOP or self._now() >= found.triggering_since + STUCK_LIFETIME_MS
+            return replace(found, status=OrderStatus.REJECTED) if is_over else found
         if found is not None and leg.role is Role.ENTRY and found.is_done and not found.filled:
             raise ExchangeUnavailable
         return found
+
+    def _is_stuck(self, order: Order) -> bool:
+        """Return whether the venue has left an order behind when it was triggered."""
+        return order.triggering_since is not None and self._now() >= order.triggering_since + TRIGGERING_MS
 
     def _cancel_exits(self) -> None:
         """Cancel the exits, and then those that are still listed. The venue may have refused to see them as open.
@@ -531,7 +581,8 @@ class Placement:
         for tried in range(TRIES):
             for name in names:
                 self._calls.cancel_by_id(name)
-            listed = {order.client_id for order in self._calls.open_orders()}
+            # One that is stuck cannot be cancelled.
+            listed = {order.client_id for order in self._calls.open_orders() if not self._is_stuck(order)}
             names = [name for name in names if name in listed]
             if not names:
                 return
