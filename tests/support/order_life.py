@@ -258,7 +258,7 @@ class OrderLife:
                 # The gateway takes every exception of a call for a failure of the exchange.
                 self.broken = self.broken or broken
             if not is_late:
-                operation.note(change, is_of_earlier=self.rules.is_leg(change.name))
+                operation.note(change, is_of_earlier=self.rules.is_of_earlier(change.name))
                 if self._has_expired(change.name):
                     operation.is_troubled = operation.has_failed_since_taking = True
         if made["fault"] or answer.status >= HTTPStatus.BAD_REQUEST:

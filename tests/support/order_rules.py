@@ -14,9 +14,8 @@ from enum import Enum, auto
 
 from local.doubles.binance import PaperExchange
 from local.doubles.binance.model import Algo, Order
-from purser.exchanges.orders import Side
 from purser.orders.intents import WATCH_AFTER_MS, Intent, State
-from purser.orders.model import CLIENT_ID_PREFIX, Role
+from purser.orders.model import CLIENT_ID_PREFIX, Role, client_id
 from purser.orders.placing import STUCK_LIFETIME_MS
 from tests.support.sequences import BrokenRule
 
@@ -30,6 +29,8 @@ RUN_MS = 5_000
 
 PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + RUN_MS
 SWEEP_MS = 5 * 60_000
+MOST_CLOSINGS = 100
+"""The number of closings of one intent that are told from others. A thin market takes many."""
 
 
 class Outcome(Enum):
@@ -106,7 +107,7 @@ class Operation:
         return self.clears or (self.is_order and not self.has_entered)
 
     def note(self, change: Change, *, is_of_earlier: bool) -> None:
-        """Note what a call did. One ``is_of_earlier`` if it placed or cancelled an exit of an earlier order."""
+        """Note what a call did. One ``is_of_earlier`` if it is of an earlier order: an exit, or a closing."""
         self.changes += bool(change.cancelled or change.before.position != change.after.position)
         self.has_entered |= change.is_entry
         if self.is_order and not self.has_entered and not is_of_earlier:
@@ -132,6 +133,10 @@ def exits_of(intent: Intent) -> list[str]:
 
 def stop_of(intent: Intent) -> str | None:
     return next((leg.order.client_id for leg in intent.legs if leg.role is Role.STOP), None)
+
+
+def closing_of(intent: Intent, number: int) -> str:
+    return client_id(intent.id, intent.generation, f"closing-{number}")
 
 
 class Rules:
@@ -163,6 +168,11 @@ class Rules:
     def is_leg(self, name: str) -> bool:
         """Return whether a client order id is that of an order of a known intent."""
         return any(leg.order.client_id == name for intent in self.intents.values() for leg in intent.legs)
+
+    def is_of_earlier(self, name: str) -> bool:
+        """Return whether a client order id is that of a known intent's order, or of a closing of its position."""
+        closings = (closing_of(intent, number) for intent in self.intents.values() for number in range(MOST_CLOSINGS))
+        return self.is_leg(name) or name in closings
 
     def seen(self) -> Seen:
         """Return what is there now, without conditional orders that are stuck."""
@@ -270,18 +280,10 @@ class Rules:
             if seen.episode is not None and entry in seen.episode.entered and _is_shared(seen.episode):
                 # The venue nets the parts of Purser and the user, so the rules cannot tell which part is left.
                 continue
-            if entry not in seen.orders and not is_in_market and not self._is_mistaken(intent, seen):
+            if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):
                     if exit_name in seen.orders:
                         yield f"{exit_name} of {name} outlives its position", self._patience(intent)
-
-    def _is_mistaken(self, intent: Intent, seen: Seen) -> bool:
-        """Return whether a later position is just what the orders of an intent have left.
-
-        It is taken for the earlier one, if that was closed within a minute. See the decision on watching exits.
-        """
-        left = self._executed[entry_of(intent)] - sum(self._executed[name] for name in exits_of(intent))
-        return left > 0 and seen.position == (left if intent.legs[0].order.side is Side.BUY else -left)
 
     def _patience(self, intent: Intent) -> int:
         """Return for how long the exits of an intent may outlive its position."""

@@ -47,6 +47,10 @@ class VirtualTime(FakeClock):
     def at(self, when: int, what: Callable[[], object]) -> None:
         heapq.heappush(self._later, (when, next(self._numbers), what))
 
+    def forget(self) -> None:
+        """Leave out what has not happened yet."""
+        self._later.clear()
+
     def advance(self, milliseconds: int) -> None:
         until = self.now + milliseconds
         while self._later and self._later[0][0] <= until:
@@ -194,4 +198,5 @@ class ControlInProcess(PaperControl):
 def new_exchange(desk: DeskInProcess) -> PaperExchange:
     """Return a new exchange for a desk, with no orders, on its clock."""
     desk.forget()
+    desk.clock.forget()
     return PaperExchange(clock=desk.clock)
