@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from purser.errors import ExchangeRateLimited
+from purser.errors import ExchangeRateLimited, ExchangeUnavailable
 from purser.exchanges.budget import Purpose, WeightBudget
 from purser.exchanges.ccxt_gateway import CcxtGateway, weight_limits
 from purser.exchanges.model import ApiCredential, TradeType
@@ -233,3 +233,25 @@ def test_a_lane_with_a_proxy_sends_everything_through_it(venue: Venue) -> None:
         proxy.shutdown()
     assert asked == [f"{venue.url}/api/v3/ticker/price?symbolStatus=TRADING"]
     assert venue.asked == []
+
+
+def test_tls_is_tunnelled_through_the_proxy_of_a_lane() -> None:
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
+        lane = Lane("a", ("203.0.113.7",), proxy=f"http://127.0.0.1:{proxy.server_address[1]}")
+        lanes = Lanes("", [lane])
+        with pytest.raises(ExchangeUnavailable):
+            lanes.gateway.prices()
+        lanes.gateway.close()
+        proxy.shutdown()
+    assert set(asked) == {"api.binance.com:443"}

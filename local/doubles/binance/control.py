@@ -361,7 +361,7 @@ def put_triggering(exchange: World, body: Any, query: Query) -> Any:
 
 
 def get_requests(exchange: World, body: Any, query: Query) -> Any:
-    """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
+    """List the latest 10,000 requests with address, parameters, weight and the answer's status, oldest first."""
     return list(exchange.requests)
 
 
