@@ -99,8 +99,3 @@ def test_a_429_on_one_lane_does_not_close_the_others(traders: list[Trader], pape
     assert first.balance() == 433
     statuses = {trader.account_id: trader.balance() for trader in traders}
     assert statuses == {trader.account_id: 433 if trader.lane == first.lane else 200 for trader in traders}
-
-
-def test_users_are_told_the_addresses_of_all_lanes(traders: list[Trader]) -> None:
-    shown = traders[0].call("account_exchange", "GET", "/v1/priv/account/exchange/whitelist/ip")
-    assert shown.body == ADDRESSES
