@@ -192,12 +192,12 @@ class Synchronization:
     def _settle(self, paid: PaidSubscription) -> None:
         """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
         self._enforcement.enforce(paid.user_id)
-        refunds = {duplicate: self._undo(duplicate, beside) for duplicate, beside in paid.duplicates.items()}
+        for duplicate, beside in paid.duplicates.items():
+            # A concurrent sync may report the same. Once settled, nobody reports a refused refund any more.
+            self._telemetry.refunded(paid, duplicate, self._undo(duplicate, beside))
         self._telemetry.noted(settled := replace(paid, duplicates={}, due_at=self._due_at(paid)))
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
-            for duplicate, refund in refunds.items():
-                self._telemetry.refunded(paid, duplicate, refund)
 
     def _undo(self, duplicate: str, beside: str) -> Refund:
         """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
