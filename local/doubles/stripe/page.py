@@ -108,9 +108,9 @@ def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
 
 
 def _invoice(invoice: Object) -> Answer:
-    rows = "".join(
-        f"<li>{escape(line['description'])}: ${line['amount'] / 100:.2f}</li>" for line in invoice["lines"]["data"]
-    )
+    amounts = [(escape(line["description"]), line["amount"]) for line in invoice["lines"]["data"]]
+    amounts += [("Discount", -each["amount"]) for each in invoice["total_discount_amounts"]]
+    rows = "".join(f"<li>{what}: ${cents / 100:.2f}</li>" for what, cents in amounts)
     total = f"<p class=amount>${invoice['total'] / 100:.2f}</p><p>{invoice['status']}, {day_of(invoice['created'])}</p>"
     return _page(200, f"Invoice {escape(invoice['number'])}", f"{total}<ul>{rows}</ul>")
 
