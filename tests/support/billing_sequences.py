@@ -182,8 +182,8 @@ class Heal:
 
 ACTIONS = ("pay", "pay", "pay_declined_later", "pay_declined")
 OFTEN = ("buy by a payment link", "sell a bundle", "pay an invoice", "give credit", "break cards")
-OFTEN += ("sell with a coupon", "discount the customer")
-BY_HAND = (*ELSEWHERE, *AT_CUSTOMER, *AT_CUSTOMER, *AT_SUBSCRIPTION, *AT_SUBSCRIPTION, *(OFTEN * 5))
+DISCOUNTS = ("sell with a coupon", "discount the customer")
+BY_HAND = (*ELSEWHERE, *AT_CUSTOMER, *AT_CUSTOMER, *AT_SUBSCRIPTION, *AT_SUBSCRIPTION, *((*OFTEN, *DISCOUNTS) * 5))
 FAULTS = ("http_500", "http_500_after", "http_500_after", "rate_limit", "timeout_before", "timeout_after")
 PATHS = ("/v1", "/v1/refunds", "/v1/customers", "/v1/checkout/sessions", "/v1/subscriptions", "/v1/invoices")
 LIES = ("empty list", "newest missing", "oldest missing", "other account", "vanished")

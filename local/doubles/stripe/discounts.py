@@ -97,12 +97,9 @@ def of_subscription(account: Account, subscription: Object) -> list[str]:
 
 def reductions(account: Account, ids: Iterable[str], amounts: Sequence[int]) -> list[Reduction]:
     """Return what discounts take off amounts, one after the other. They make none of them negative."""
-    left, found = list(amounts), []
-    for id in ids:
-        taken = taken_off(account.get("coupon", account.get("discount", id)["source"]["coupon"]), left)
-        left = [amount - less for amount, less in zip(left, taken, strict=True)]
-        found.append(Reduction(id, taken))
-    return found
+    found = {id: account.get("discount", id)["source"]["coupon"] for id in ids}
+    coupons = [account.get("coupon", coupon) for coupon in found.values()]
+    return [Reduction(id, taken) for id, taken in zip(found, _taken_off(coupons, amounts), strict=True)]
 
 
 def of_purchase(account: Account, customer: Object | None, wanted: Sequence[Redeemable], costs: Sequence[int]) -> int:
@@ -110,13 +107,19 @@ def of_purchase(account: Account, customer: Object | None, wanted: Sequence[Rede
     coupons = [each.coupon for each in wanted]
     if not coupons and customer and customer["discount"]:
         coupons = [account.get("coupon", customer["discount"]["source"]["coupon"])]
-    left = list(costs)
+    return sum(sum(taken) for taken in _taken_off(coupons, costs))
+
+
+def _taken_off(coupons: Iterable[Object], amounts: Sequence[int]) -> list[list[int]]:
+    """Return for each coupon what it takes off each amount, after the coupons before it."""
+    left, found = list(amounts), []
     for coupon in coupons:
-        left = [amount - less for amount, less in zip(left, taken_off(coupon, left), strict=True)]
-    return sum(costs) - sum(left)
+        found.append(_share_out(coupon, left))
+        left = [amount - less for amount, less in zip(left, found[-1], strict=True)]
+    return found
 
 
-def taken_off(coupon: Object, amounts: Sequence[int]) -> list[int]:
+def _share_out(coupon: Object, amounts: Sequence[int]) -> list[int]:
     """Return what a coupon takes off each amount. A fixed amount is spread over them."""
     if coupon["percent_off"] is not None:
         return [share(amount, round(coupon["percent_off"] * 100), 10_000) for amount in amounts]
