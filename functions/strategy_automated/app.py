@@ -8,13 +8,16 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from purser import errors as e
+from purser.bootstrap.executions import executions
 from purser.bootstrap.strategies import follows
+from purser.executions.schemas import ExecutionAnswer, ExecutionPage
 from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.paging import SIGNAL_POSITION, Limit, NextToken, page_position, page_token
 from purser.http.wire import Uuid
 
 app = customer_app()
@@ -66,6 +69,17 @@ def create_follow(
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
     """Switch a follow on or off, or change its strategy (of the same symbol), its risk or its protections."""
     return FollowAnswer.model_validate(follows().change(caller.user_id, id, body.as_change()))
+
+
+@app.get("/v1/priv/strategy/follow/<id>/execution/list")
+def list_executions(id: FollowId, caller: SignedIn, limit: Limit = 100, nextToken: NextToken = None) -> ExecutionPage:
+    """List what became of the signals for a follow, newest first, with the reasons of those that were skipped."""
+    listed = f"executions:{id}"
+    rows, position = executions().page(caller.user_id, id, page_position(listed, nextToken, SIGNAL_POSITION), limit)
+    return ExecutionPage(
+        items=[ExecutionAnswer.model_validate(row) for row in rows],
+        nextToken=page_token(listed, position) if position else None,
+    )
 
 
 @app.delete("/v1/priv/strategy/follow/<id>", status_code=204)

@@ -57,6 +57,7 @@ SIGNED_IN = {
     ("CustomerApi", "POST", "/v1/priv/strategy/follow/exchange/key/{id}"),
     ("CustomerApi", "PUT", "/v1/priv/strategy/follow/{id}"),
     ("CustomerApi", "DELETE", "/v1/priv/strategy/follow/{id}"),
+    ("CustomerApi", "GET", "/v1/priv/strategy/follow/{id}/execution/list"),
     ("CustomerApi", "POST", "/v1/admin/strategy"),
     ("CustomerApi", "PUT", "/v1/admin/strategy/{id}"),
     ("CustomerApi", "POST", "/v1/admin/strategy/{id}/result"),

@@ -70,7 +70,7 @@ def test_only_accounts_keys_and_wallets_have_indexes() -> None:
     assert keys(running["KeySchema"]) == ["runningShard HASH", "subscribedAt RANGE"]
     assert keys(due["KeySchema"]) == ["dueShard HASH", "dueAt RANGE"]
     assert due["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["customerId"]}
-    active, trading_account, credential = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
+    active, trading_account, credential, followers = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
     assert active["IndexName"] == "ActiveIndex"
     assert keys(active["KeySchema"]) == ["activeShard HASH", "tradingAccountId RANGE"]
     assert active["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["userId"]}
@@ -78,6 +78,9 @@ def test_only_accounts_keys_and_wallets_have_indexes() -> None:
     assert keys(trading_account["KeySchema"]) == ["tradingAccountId HASH"]
     assert credential["IndexName"] == "CredentialIndex"
     assert keys(credential["KeySchema"]) == ["credentialId HASH"]
+    assert followers["IndexName"] == "FollowersIndex"
+    assert keys(followers["KeySchema"]) == ["followedBy HASH", "followId RANGE"]
+    assert followers["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["followerId"]}
 
 
 def test_exactly_these_tables_have_a_ttl() -> None:

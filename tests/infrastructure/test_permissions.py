@@ -25,6 +25,7 @@ MAY_DECRYPT = {
     "OrderCancellationWorkerRole",
     "ExchangeRole",
     "OrderReconcilerRole",
+    "ExecutionWorkerRole",
     "PortfolioRole",
     "TradingAccountRole",
     "CredentialRole",

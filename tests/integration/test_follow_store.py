@@ -11,9 +11,10 @@ import pytest
 
 from purser.aws.tables import Table
 from purser.errors import SymbolFollowed, TradingAccountInactive
-from purser.follows.model import Follow, FollowChange, OnStop, Protections
-from purser.follows.store import DynamoFollowStore
+from purser.follows.model import Follow, FollowChange, Follower, OnStop, Protections
+from purser.follows.store import DynamoFollowStore, follow_sk
 from purser.trading_accounts.model import TradingAccount
+from scripts.index_follows import index_follows
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 from tests.support.stored_keys import NOW, Keys
@@ -32,6 +33,10 @@ def keys(aws: Aws) -> Iterator[Keys]:
 @pytest.fixture
 def follows(keys: Keys) -> DynamoFollowStore:
     return DynamoFollowStore(keys.table)
+
+
+def follow_ids(follows: DynamoFollowStore, strategy_id: str) -> set[str]:
+    return {follower.follow_id for follower in follows.followers(strategy_id)}
 
 
 def follow(account: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
@@ -98,6 +103,46 @@ def test_a_follow_that_was_stored_before_there_were_protections_has_none(
     (item,) = (item for _, item in keys.items() if item.get("followId") == first.id)
     assert set(item) == {
         *("PK", "SK", "followId", "followerId", "symbol", "strategyId", "riskProfileId"),
-        *("active", "createdAt", "updatedAt"),
+        *("active", "createdAt", "updatedAt", "followedBy"),
     }
     assert follows.find(keys.user_id, first.id) == first
+
+
+def test_followers_of_a_strategy_are_its_active_follows(keys: Keys, follows: DynamoFollowStore) -> None:
+    one, two = str(uuid4()), str(uuid4())
+    account = keys.connected()
+    active = follows.add(replace(follow(account), strategy_id=one))
+    paused = follows.add(replace(follow(account, "ETH/USDT"), strategy_id=one, active=False))
+    assert [*follows.followers(one)] == [Follower(account.user_id, account.id, active.id)]
+    follows.change(paused, FollowChange(active=True), NOW + 1)
+    follows.change(active, FollowChange(active=False), NOW + 1)
+    assert follow_ids(follows, one) == {paused.id}
+    follows.change(paused, FollowChange(strategy_id=two), NOW + 2)
+    assert (follow_ids(follows, one), follow_ids(follows, two)) == (set(), {paused.id})
+    follows.end(paused)
+    assert follow_ids(follows, two) == set()
+
+
+def test_a_change_keeps_the_index_true_to_one_that_it_did_not_see(keys: Keys, follows: DynamoFollowStore) -> None:
+    strategy = str(uuid4())
+    before = follows.add(replace(follow(keys.connected()), strategy_id=strategy, active=False))
+    follows.change(before, FollowChange(active=True), NOW + 1)
+    other = str(uuid4())
+    changed = follows.change(before, FollowChange(strategy_id=other), NOW + 2)
+    assert changed is not None
+    assert changed.active
+    assert (follow_ids(follows, strategy), follow_ids(follows, other)) == (set(), {before.id})
+
+
+def test_a_follow_that_was_stored_before_there_was_an_index_is_indexed_once(
+    keys: Keys, follows: DynamoFollowStore
+) -> None:
+    strategy, account = str(uuid4()), keys.connected()
+    earlier = follows.add(replace(follow(account), strategy_id=strategy))
+    paused = follows.add(replace(follow(account, "ETH/USDT"), strategy_id=strategy, active=False))
+    for one in (earlier, paused):
+        keys.table.update(f"USER#{one.user_id}", follow_sk(one), "REMOVE followedBy", {})
+    assert index_follows(keys.table.name)
+    assert follow_ids(follows, strategy) == {earlier.id}
+    assert index_follows(keys.table.name) == 0
+    assert not follows.index(paused)

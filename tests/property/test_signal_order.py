@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from purser.signals.model import Status
 from purser.signals.service import Signals
 from tests.support.effort import examples
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.signals import DEPLOYMENT_KEY, NOW, FakeSignals, a_strategy, alert, sent, trade_after
 
 ACTIONS = ("enter_long", "enter_short", "exit_long", "exit_short", "close")
@@ -23,9 +23,9 @@ def test_alerts_in_any_order_and_number_end_in_the_right_trade(actions: list[str
     repeats = data.draw(st.lists(st.sampled_from(made), max_size=4))
     arrivals = data.draw(st.permutations([*made, *repeats]))
 
-    store, clock = FakeSignals(), FakeClock(NOW + 20_000)
+    store, queue, clock = FakeSignals(), FakeQueue(), FakeClock(NOW + 20_000)
     strategy = store.with_strategy(a_strategy())
-    signals = Signals(store, clock, lambda: DEPLOYMENT_KEY)
+    signals = Signals(store, queue, clock, lambda: DEPLOYMENT_KEY)
     stored = [signals.receive(strategy.id, sent(alert(action, at)), None) for action, at in arrivals]
 
     state = store.standing(strategy.id, "", clock()).state

@@ -13,8 +13,9 @@ import pytest
 
 from purser.exchanges.orders import Contract, LeverageBracket
 from purser.executions.model import Skip, SkipReason
-from purser.executions.sizing import STOP_SLIPPAGE, TAKER_FEE, Cap, Funds, Setup, SizedOrder, TakeProfit, size
+from purser.executions.sizing import STOP_SLIPPAGE, TAKER_FEE, Cap, Funds, Setup, SizedOrder, size
 from purser.follows.model import Protections
+from purser.signals.model import Exits
 from purser.strategies.model import Direction
 from tests.support.effort import seed, steps
 
@@ -77,7 +78,7 @@ class Case:
 
     @property
     def stop_fill(self) -> Fraction:
-        return Fraction(self.setup.stop) * (1 - self.sign * Fraction(STOP_SLIPPAGE))
+        return Fraction(self.setup.exits.stop) * (1 - self.sign * Fraction(STOP_SLIPPAGE))
 
 
 def on_tick(price: float) -> Decimal:
@@ -91,12 +92,8 @@ def any_case(random: Random) -> Case:
     sign = 1 if direction is Direction.LONG else -1
     equity = D(round(10 ** random.uniform(0.5, 7), 2)).quantize(D("0.01"))
     shares = random.choice([(), (100,), (50, 50), (40, 30, 30), (10, 20, 30, 40)])
-    setup = Setup(
-        direction,
-        on_tick(price),
-        on_tick(price * (1 - sign * distance)),
-        tuple(TakeProfit(on_tick(price * (1 + sign * 0.01 * n)), D(share)) for n, share in enumerate(shares, 1)),
-    )
+    take_profits = tuple((on_tick(price * (1 + sign * 0.01 * n)), D(share)) for n, share in enumerate(shares, 1))
+    setup = Setup(direction, on_tick(price), Exits(on_tick(price * (1 - sign * distance)), take_profits))
     protections = Protections(
         max_slippage_percent=D(random.randint(0, 30)) / 10,
         max_leverage=random.choice([None, None, 1, 3, 20, 125]),
@@ -174,7 +171,7 @@ def test_an_order_is_within_the_rules_of_the_venue() -> None:
         assert case.sign * (order.worst_price - case.setup.price) >= 0
         assert all(each.amount >= contract.min_amount for each in order.take_profits)
         shared = sum((each.amount for each in order.take_profits), D(0))
-        assert shared == (order.amount if case.setup.take_profits and shared else 0)
+        assert shared == (order.amount if case.setup.exits.take_profits and shared else 0)
 
 
 def test_no_larger_amount_has_the_same_risk_and_can_be_carried() -> None:

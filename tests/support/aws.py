@@ -29,13 +29,16 @@ class Aws:
     billing_queue_url: str
     backfill_queue_url: str
     signal_event_queue_url: str
+    signal_queue_url: str
+    execution_queue_url: str
 
 
 @contextmanager
 def account() -> Iterator[Aws]:
     """Create the tables, the key and the queues, and name them in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills", "signal-events"))
+        names = ("snapshots", "cancellations", "billing", "backfills", "signal-events", "signals", "executions")
+        queues = map(_queue, names)
         aws_stack = Aws(_tables(), _key(), *queues)
         for name, table in aws_stack.tables.items():
             patch.setenv(name, table)
@@ -45,6 +48,8 @@ def account() -> Iterator[Aws]:
         patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
         patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
         patch.setenv("SIGNAL_EVENT_QUEUE_URL", aws_stack.signal_event_queue_url)
+        patch.setenv("SIGNAL_QUEUE_URL", aws_stack.signal_queue_url)
+        patch.setenv("EXECUTION_QUEUE_URL", aws_stack.execution_queue_url)
         yield aws_stack
 
 

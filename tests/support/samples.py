@@ -338,6 +338,7 @@ ROUTES: dict[str, Sample] = {
     "POST /v1/priv/strategy/follow/exchange/key/{id}": Sample("following_nothing", Subject.follow_body),
     "PUT /v1/priv/strategy/follow/{id}": Sample("follow", {"active": True}),
     "DELETE /v1/priv/strategy/follow/{id}": Sample("follow"),
+    "GET /v1/priv/strategy/follow/{id}/execution/list": Sample("follow"),
     "GET /v1/admin/account/user/list": Sample(who="admin"),
     "GET /v1/admin/account/user/overview/{id}": Sample("user_id", who="admin"),
     "PUT /v1/admin/account/user/{id}/subscription": Sample("user_id", {"subscriptionId": PLAN}, who="admin"),

@@ -13,13 +13,13 @@ import pytest
 
 from purser.actor import Actor
 from purser.audit.model import Action as Act
-from purser.errors import Contended, NotFound, PayloadTooLarge, Unauthorized
+from purser.errors import Contended, NotFound, PayloadTooLarge, Unauthorized, Unavailable
 from purser.orders.model import EntryType
 from purser.signals.alerts import Order
 from purser.signals.model import Action, Exits, Level, Mode, Reason, Signal, Source, Status, TakeProfit, signal_id
 from purser.signals.service import LONGEST_BODY, Modes, NewSignal, Secrets, Signals
 from purser.strategies.model import DefaultTakeProfit, Direction, SignalDefaults, Strategy
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.signals import DEPLOYMENT_KEY, NOW, SECRET, FakeSignals, a_strategy, alert, sent
 
 ADMIN = Actor("admin", is_admin=True)
@@ -30,9 +30,9 @@ class World:
     """The use cases over stores in memory, with one strategy."""
 
     def __init__(self, **given: Any) -> None:
-        self.store, self.clock = FakeSignals(), FakeClock(NOW)
+        self.store, self.queue, self.clock = FakeSignals(), FakeQueue(), FakeClock(NOW)
         self.strategy: Strategy = self.store.with_strategy(a_strategy(**given))
-        self.signals = Signals(self.store, self.clock, lambda: DEPLOYMENT_KEY)
+        self.signals = Signals(self.store, self.queue, self.clock, lambda: DEPLOYMENT_KEY)
         self.secrets = Secrets(self.store, self.clock, lambda: DEPLOYMENT_KEY)
         self.modes = Modes(self.store, self.clock)
 
@@ -73,6 +73,16 @@ def test_an_accepted_alert_leaves_work_for_its_followers(world: World) -> None:
     assert (signal.received_at, signal.stamped_at, signal.expires_at) == (NOW, NOW, NOW + MINUTE)
     (work,) = world.store.fan_outs
     assert work.key == (world.strategy.id, signal.id)
+    assert world.queue.sent == [{"strategyId": world.strategy.id, "signalId": signal.id}]
+
+
+def test_the_work_remains_if_the_queue_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> int:
+        raise Unavailable
+
+    monkeypatch.setattr(world.queue, "send", fail)
+    assert world.alert("enter_long").status is Status.ACCEPTED
+    assert len(world.store.fan_outs) == 1
 
 
 def test_entries_and_exits_act_on_the_trade_of_their_direction(world: World) -> None:

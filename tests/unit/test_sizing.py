@@ -8,15 +8,22 @@ from decimal import Decimal
 import pytest
 
 from purser.executions.model import Skip, SkipReason
-from purser.executions.sizing import Cap, Funds, Setup, SizedOrder, SizedTakeProfit, TakeProfit, size
+from purser.executions.sizing import Cap, Funds, Setup, SizedOrder, SizedTakeProfit, size
 from purser.follows.model import Protections
+from purser.signals.model import Exits
 from purser.strategies.model import Direction
 from tests.property.test_sizing import BRACKETS, CONTRACT
 
 D = Decimal
 EXACT = Protections(max_slippage_percent=D(0))
-LONG = Setup(Direction.LONG, D(20_000), D(19_000))
-SHORT = Setup(Direction.SHORT, D(20_000), D(21_000))
+LONG = Setup(Direction.LONG, D(20_000), Exits(D(19_000), ()))
+SHORT = Setup(Direction.SHORT, D(20_000), Exits(D(21_000), ()))
+
+
+def stopped(setup: Setup, stop: Decimal) -> Setup:
+    return replace(setup, exits=Exits(stop, ()))
+
+
 RICH = Funds(D(10_000), D(10_000), D("0.5"))
 
 
@@ -70,7 +77,7 @@ def test_an_order_is_shrunk_to_what_the_margin_carries_at_the_followers_leverage
 
 
 def test_an_order_is_shrunk_so_that_the_stop_comes_before_the_liquidation() -> None:
-    far = replace(LONG, stop=D(14_000))
+    far = stopped(LONG, D(14_000))
     order = ordered(far, Funds(D(10_000), D(300), D(1)))
     # The stop may fill at 13,986, and half of 6,014 beyond it is 10,979. At 3, liquidation would be at 13,386.
     assert (order.leverage, order.capped_by) == (2, Cap.LIQUIDATION)
@@ -94,10 +101,10 @@ def test_an_order_is_shrunk_to_the_greatest_bracket() -> None:
         (LONG, Funds(D(50), D(50), D(1)), EXACT, SkipReason.TOO_SMALL),
         (LONG, Funds(D(10_000), D(0), D(1)), EXACT, SkipReason.MARGIN),
         (LONG, Funds(D(10_000), D(20), D(1)), replace(EXACT, max_leverage=2), SkipReason.MARGIN),
-        (replace(LONG, stop=D(8_000)), Funds(D(10_000), D(30), D(1)), EXACT, SkipReason.LIQUIDATION),
-        (replace(LONG, stop=D("19980.1")), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
-        (replace(LONG, stop=D(20_001)), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
-        (replace(SHORT, stop=D(19_999)), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
+        (stopped(LONG, D(8_000)), Funds(D(10_000), D(30), D(1)), EXACT, SkipReason.LIQUIDATION),
+        (stopped(LONG, D("19980.1")), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
+        (stopped(LONG, D(20_001)), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
+        (stopped(SHORT, D(19_999)), RICH, EXACT, SkipReason.STOP_TOO_TIGHT),
         (LONG, RICH, replace(EXACT, min_equity_usd=D("10000.01")), SkipReason.MIN_EQUITY),
     ],
 )
@@ -108,7 +115,7 @@ def test_a_signal_is_skipped_for_a_reason(
 
 
 def test_a_stop_at_the_least_distance_is_traded() -> None:
-    assert isinstance(sized(replace(LONG, stop=D(19_980))), SizedOrder)
+    assert isinstance(sized(stopped(LONG, D(19_980))), SizedOrder)
 
 
 def test_equity_and_margin_count_up_to_the_followers_maximum() -> None:
@@ -121,20 +128,21 @@ def test_the_equity_is_compared_with_the_minimum_before_it_is_capped() -> None:
     assert isinstance(sized(protections=protections), SizedOrder)
 
 
-def take_profits(*percents: int) -> tuple[TakeProfit, ...]:
-    return tuple(TakeProfit(D(20_000 + 100 * number), D(each)) for number, each in enumerate(percents, 1))
+def leaving(*shares: int) -> Setup:
+    take_profits = tuple((D(20_000 + 100 * number), D(share)) for number, share in enumerate(shares, 1))
+    return replace(LONG, exits=Exits(D(19_000), take_profits))
 
 
 def test_take_profits_have_their_shares_and_the_last_has_the_rest() -> None:
-    order = ordered(replace(LONG, take_profits=take_profits(33, 33, 34)))
+    order = ordered(leaving(33, 33, 34))
     assert [each.amount for each in order.take_profits] == [D("0.063"), D("0.063"), D("0.066")]
 
 
 def test_take_profits_may_leave_a_part_to_the_stop() -> None:
-    order = ordered(replace(LONG, take_profits=take_profits(25, 25)))
+    order = ordered(leaving(25, 25))
     assert [each.amount for each in order.take_profits] == [D("0.048"), D("0.048")]
 
 
 def test_the_first_take_profits_remain_if_the_amount_is_too_small_for_all() -> None:
-    small = ordered(replace(LONG, take_profits=take_profits(40, 30, 30)), Funds(D(160), D(160), D(1)))
+    small = ordered(leaving(40, 30, 30), Funds(D(160), D(160), D(1)))
     assert small.take_profits == (SizedTakeProfit(D(20_100), D("0.001")), SizedTakeProfit(D(20_200), D("0.002")))

@@ -8,7 +8,11 @@ import pytest
 
 from purser.batches import RETURN_AFTER_S
 from purser.disconnecting import model as disconnecting
+from purser.executions import model as executions
+from purser.executions.executor import WORKING_MS
+from purser.orders.intents import ORDER_TIME_MS
 from purser.retrying import retry_delay
+from purser.signals import model as signals
 from purser.snapshots.model import LEASE_MS
 from purser.work.model import RESEND_AFTER_MS
 from tests.support.template import resources
@@ -25,13 +29,27 @@ def most_receives(queue: dict[str, Any]) -> int:
 def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
     assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
     assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
+    assert QUEUES["SignalQueue"]["VisibilityTimeout"] * 1500 == signals.RESEND_AFTER_MS
+    assert QUEUES["ExecutionQueue"]["VisibilityTimeout"] * 1500 == executions.RESEND_AFTER_MS
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
 
 
-@pytest.mark.parametrize("name", ["BalanceSnapshotWorker", "BalanceBackfillWorker"])
+LEASES = {
+    "BalanceSnapshotWorker": LEASE_MS,
+    "BalanceBackfillWorker": LEASE_MS,
+    "SignalFanOutWorker": signals.LEASE_MS,
+    "ExecutionWorker": executions.LEASE_MS,
+}
+
+
+@pytest.mark.parametrize("name", LEASES)
 def test_a_lease_outlasts_its_function_and_is_over_when_the_messages_come_again(name: str) -> None:
     time_limit = FUNCTIONS[name]["Timeout"] * 1000
-    assert time_limit < LEASE_MS < time_limit + RETURN_AFTER_S * 1000
+    assert time_limit < LEASES[name] < time_limit + RETURN_AFTER_S * 1000
+
+
+def test_the_last_follower_of_a_job_has_the_time_of_an_order() -> None:
+    assert FUNCTIONS["ExecutionWorker"]["Timeout"] * 1000 > WORKING_MS + ORDER_TIME_MS
 
 
 def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:
@@ -41,7 +59,7 @@ def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:
         for name, value in function.get("Environment", {}).get("Variables", {}).items()
         if name.endswith("_MAX_RECEIVES")
     }
-    assert known.keys() >= {"SNAPSHOT", "BACKFILL"}
+    assert known.keys() >= {"SNAPSHOT", "BACKFILL", "SIGNAL", "EXECUTION"}
     assert known == {name: most_receives(QUEUES[f"{name.title().replace('_', '')}Queue"]) for name in known}
 
 

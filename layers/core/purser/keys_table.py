@@ -16,8 +16,9 @@
 
 A credential has ``accountIds``, the connected accounts that use it. A revoked one has no ciphertext. Accounts and
 credentials have a ``version``, which counts their changes; the oldest items have none. An active account has
-``activeShard``, for the sparse index ``ActiveIndex``. A suspended account has ``suspended``, until its user or the
-exchange changes it. A leased cancellation has ``heldUntil`` (Unix ms).
+``activeShard``, for the sparse index ``ActiveIndex``, and an active follow ``followedBy``, for ``FollowersIndex``. A
+suspended account has ``suspended``, until its user or the exchange changes it. A leased cancellation has ``heldUntil``
+(Unix ms).
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from purser.exchanges.model import TradeType, Venue
 LINKS = "TIES"
 ACTIVE_SHARDS = 16
 """The partitions of the index of active trading accounts."""
+
+FOLLOWER_SHARDS = 16
+"""The partitions of a strategy's followers in their index."""
 
 CANCELLATIONS = "CANCELLATIONS"
 BACKFILLS = "BACKFILLS"
@@ -90,3 +94,13 @@ def version_of(item: Mapping[str, Any]) -> int:
 def active_shard(trading_account_id: str) -> str:
     """Return the partition of the active index that a trading account belongs to."""
     return str(shard_of(trading_account_id, ACTIVE_SHARDS))
+
+
+def followers_pk(strategy_id: str, shard: int) -> str:
+    """Return a partition of the index of a strategy's active follows."""
+    return f"{strategy_id}#{shard}"
+
+
+def followed_by(strategy_id: str, follow_id: str) -> str:
+    """Return the partition of the index of active follows that a follow belongs to."""
+    return followers_pk(strategy_id, shard_of(follow_id, FOLLOWER_SHARDS))

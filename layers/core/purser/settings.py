@@ -79,6 +79,10 @@ class Settings(BaseModel):
     signal_signing_key: str = ""
     event_bus_name: str = ""
     backfill_queue_url: str = ""
+    signal_queue_url: str = ""
+    signal_max_receives: int = Field(default=5, gt=0)
+    execution_queue_url: str = ""
+    execution_max_receives: int = Field(default=5, gt=0)
     user_pool_id: str = ""
     page_token_key: str = ""
     user_pool_client_id: str = ""

@@ -229,5 +229,6 @@ OF_PEOPLE = (
     Row("PUT /v1/priv/account/exchange/key/{id}", OWNER_ALONE),
     Row("DELETE /v1/priv/account/exchange/key/{id}", customer(204, 404, 404)),
     Row("GET /v1/priv/strategy/follow/exchange/key/{id}", OWNER_ALONE),
+    Row("GET /v1/priv/strategy/follow/{id}/execution/list", OWNER_ALONE),
 )
 TABLE = DESK + CUSTOMERS + OF_ADMINS + OF_PEOPLE

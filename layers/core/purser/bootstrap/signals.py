@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import recording, table
+from purser.bootstrap.adapters import queue, recording, table
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -19,7 +19,8 @@ def signals() -> Signals:
     from purser.signals.service import Signals
     from purser.signals.store import DynamoSignalStore
 
-    return Signals(DynamoSignalStore(table("strategies_table"), recording), now_ms, _deployment_key)
+    store = DynamoSignalStore(table("strategies_table"), recording)
+    return Signals(store, queue("signal_queue_url"), now_ms, _deployment_key)
 
 
 @kept

@@ -9,7 +9,7 @@ from purser.aws.tables import Part, Table, Transaction, setting
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
-from purser.keys_table import active_shard, user_pk
+from purser.keys_table import active_shard, followed_by, user_pk
 from purser.operations.model import OperationType, operation
 from purser.operations.store import recording
 from purser.trading_accounts.model import StaleAccounts
@@ -53,8 +53,12 @@ class DynamoPlanUsageStore:
         state = {"active": not suspend, "suspended": (suspend and change.of.active) or None, "updatedAt": now}
         condition = "active = :on" if suspend else "suspended = :on"
         if isinstance(change.of, Follow):
-            expression, values, names = setting(state)
-            values, condition = values | {":on": True, ":id": id}, f"followId = :id AND {condition}"
+            strategy_id = change.of.strategy_id
+            expression, values, names = setting(
+                state | {"followedBy": None if suspend else followed_by(strategy_id, id)}
+            )
+            values |= {":on": True, ":id": id, ":strategy": strategy_id}
+            condition = f"followId = :id AND strategyId = :strategy AND {condition}"
             pk, sk = user_pk(user_id), follow_sk(change.of)
             return [self._table.updating(pk, sk, expression, values, condition=condition, names=names)]
         shard = None if suspend else active_shard(id)

@@ -20,9 +20,11 @@ from purser.exchanges.order_wire import (
     became,
     is_hedged,
     parse_available,
+    parse_brackets,
     parse_capacity,
     parse_conditional,
     parse_contracts,
+    parse_margin,
     parse_order,
     parse_position_amount,
     parse_positions,
@@ -33,6 +35,8 @@ from purser.exchanges.orders import (
     SENDING_WINDOW_MS,
     Capacity,
     Contract,
+    LeverageBracket,
+    Margin,
     MarginType,
     NewOrder,
     Order,
@@ -78,6 +82,7 @@ CANCEL = Call("fapiprivate_delete_order", _FUTURES, 1)
 CANCEL_CONDITIONAL = Call("fapiprivate_delete_algoorder", _FUTURES, 1)
 CANCEL_ALL = Call("fapiprivate_delete_allopenorders", _FUTURES, 1)
 CANCEL_ALL_CONDITIONAL = Call("fapiprivate_delete_algoopenorders", _FUTURES, 1)
+BRACKETS = Call("fapiprivate_get_leveragebracket", _FUTURES, 1)
 LEVERAGE = Call("fapiprivate_post_leverage", _FUTURES, 1)
 MARGIN_TYPE = Call("fapiprivate_post_margintype", _FUTURES, 1)
 
@@ -113,6 +118,7 @@ class CcxtOrderDesk(CcxtGateway):
         super().__init__(**given)
         self._contracts: BriefCache[TradeType, dict[tuple[str, str], Contract]] = BriefCache(LISTING_LIFETIME)
         self._every_spot_market: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
+        self._brackets: BriefCache[str, list[LeverageBracket]] = BriefCache(LISTING_LIFETIME)
 
     def contract(self, symbol: str) -> Contract:
         base, _, quote = symbol.partition("/")
@@ -265,6 +271,18 @@ class CcxtOrderDesk(CcxtGateway):
         available = partial(parse_available, self.contract(symbol), capacity)
         return replace(capacity, available=self._ask(ACCOUNT[_FUTURES], available, credential))
 
+    def margin(self, credential: ApiCredential, symbol: str) -> Margin:
+        """See the port."""
+        hedged, margin = self._ask(ACCOUNT[_FUTURES], partial(parse_margin, self.contract(symbol)), credential)
+        if hedged:
+            raise ExchangeBadRequest(venue_code=Refusal.HEDGE_MODE.value, detail=HEDGE_MODE)
+        return margin
+
+    def brackets(self, credential: ApiCredential, symbol: str) -> list[LeverageBracket]:
+        """See the port. They are those of the first account that asks; the venue may give others more."""
+        of_symbol = {"symbol": self.contract(symbol).id}
+        return self._brackets.get(symbol, lambda: self._ask(BRACKETS, parse_brackets, credential, of_symbol))
+
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         market = SOON | {"symbol": self.contract(symbol).id}
         if order.type.is_conditional:
@@ -339,7 +357,7 @@ def _plain(order: NewOrder) -> Params:
         "newOrderRespType": "RESULT",
     }
     if order.type is OrderType.LIMIT:
-        params |= {"price": _text(order.price), "timeInForce": "GTC"}
+        params |= {"price": _text(order.price), "timeInForce": "IOC" if order.immediate else "GTC"}
     return params | ({"reduceOnly": "true"} if order.reduce_only else {})
 
 

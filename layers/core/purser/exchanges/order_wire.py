@@ -7,8 +7,19 @@ from decimal import Decimal
 from typing import Any
 
 from purser.exchanges.oddities import count_odd
-from purser.exchanges.orders import MOST_CONDITIONAL, Capacity, Contract, Fee, Order, OrderStatus, Position, Trade
-from purser.exchanges.wire import amount_of, each_row, rows
+from purser.exchanges.orders import (
+    MOST_CONDITIONAL,
+    Capacity,
+    Contract,
+    Fee,
+    LeverageBracket,
+    Margin,
+    Order,
+    OrderStatus,
+    Position,
+    Trade,
+)
+from purser.exchanges.wire import amount_of, each_row, finite, rows, total_of_all_assets
 
 STATUSES = {
     "NEW": OrderStatus.OPEN,
@@ -196,6 +207,35 @@ def _margin(row: Any, leverage: int) -> Decimal:
     bound = amount_of(row["initialMargin"])
     # An isolated position has a margin of its own in the place of its initial margin.
     return isolated + bound - abs(amount_of(row["notional"])) / leverage if isolated else bound
+
+
+def parse_margin(contract: Contract, answer: Any) -> tuple[bool, Margin]:
+    """Read an account's margin for a contract, and whether it is in hedge mode, as far as its positions show that."""
+    quote = contract.symbol.partition("/")[2]
+    row = next((row for row in rows(answer["assets"]) if row["asset"] == quote), None)
+    positions = [row for row in rows(answer["positions"]) if amount_of(row["positionAmt"])]
+    margin = Margin(
+        equity=amount_of(row["marginBalance"]) if row else Decimal(0),
+        available=amount_of(row["availableBalance"]) if row else Decimal(0),
+        position=sum((amount_of(p["positionAmt"]) for p in positions if p["symbol"] == contract.id), Decimal(0)),
+        shares_assets=total_of_all_assets(answer, "MarginBalance") is not None,
+    )
+    return is_hedged(positions), margin
+
+
+def parse_brackets(answer: Any) -> list[LeverageBracket]:
+    """Read the brackets of one contract. The venue writes them as JSON numbers, which Purser reads exactly."""
+    (contract,) = (row for row in rows(answer))
+    return sorted(map(_bracket, rows(contract["brackets"])), key=lambda bracket: bracket.max_notional)
+
+
+def _bracket(row: Any) -> LeverageBracket:
+    return LeverageBracket(
+        max_notional=finite(Decimal(str(row["notionalCap"]))),
+        max_leverage=int(row["initialLeverage"]),
+        maintenance_rate=finite(Decimal(str(row["maintMarginRatio"]))),
+        maintenance_amount=finite(Decimal(str(row["cum"]))),
+    )
 
 
 def parse_positions(answer: Any) -> list[Position]:

@@ -111,7 +111,8 @@ class NewOrder:
 
     ``trigger`` is the price that a conditional order waits for; a trailing stop starts to follow there.
     ``close_position`` closes the whole position and takes no ``amount``. ``callback_rate`` is in percent. An order that
-    is ``bound_to_position`` ends with the position, which must be open when the order is placed.
+    is ``bound_to_position`` ends with the position, which must be open when the order is placed. An ``immediate`` limit
+    order never rests: what is not executed at once is cancelled.
     """
 
     client_id: str
@@ -124,6 +125,7 @@ class NewOrder:
     reduce_only: bool = False
     close_position: bool = False
     bound_to_position: bool = False
+    immediate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,20 @@ class Capacity:
     available: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The margin of an account in the quote asset of a contract, and its position in that contract, in one reading.
+
+    ``equity`` is the wallet with unrealized results, ``available`` what new positions may bind. ``position`` is the
+    amount of the position, negative if short. ``shares_assets`` says that all assets are margin together.
+    """
+
+    equity: Decimal
+    available: Decimal
+    position: Decimal
+    shares_assets: bool
+
+
 class OrderDesk(Protocol):
     """The order desk of one venue. Methods raise the errors of ``ExchangeGateway``, and ``ExchangeSymbolInvalid``.
 
@@ -282,6 +298,12 @@ class OrderDesk(Protocol):
     def capacity(self, credential: ApiCredential, symbol: str) -> Capacity:
         """Return what the account can carry in a contract, in two requests."""
 
+    def margin(self, credential: ApiCredential, symbol: str) -> Margin:
+        """Return the account's margin for a contract, in one request."""
+
+    def brackets(self, credential: ApiCredential, symbol: str) -> Sequence[LeverageBracket]:
+        """Return a contract's brackets of leverage, the smallest first, at most an hour old."""
+
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
         """Return the amount of the position in a contract, negative if short, in one request."""
 
@@ -317,11 +339,17 @@ class Refusal(StrEnum):
     TIME_IN_FORCE = "-1115"
     ORDER_NOT_FOUND = "-2013"
     WOULD_TRIGGER_AT_ONCE = "-2021"
+    MARGIN_INSUFFICIENT = "-2019"
     NOTHING_TO_REDUCE = "-2022"
+    LEVERAGE_TOO_HIGH = "-2027"
     MARGIN_TYPE_SET = "-4046"
+    OPEN_ORDERS = "-4047"
+    OPEN_POSITION = "-4048"
+    HEDGE_MODE = "-4061"
     MARGIN_TYPE_SET_TOO = "-4067"
     CLIENT_ID_IN_USE = "-4116"
     CLOSED_BY_ANOTHER = "-4130"
+    MULTI_ASSETS = "-4168"
 
 
 SENDING_WINDOW_MS = 5_000

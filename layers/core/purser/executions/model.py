@@ -1,9 +1,32 @@
-"""Executions, and the reasons for which a signal is not executed for a follower."""
+"""Executions: what a signal becomes for each follower, and the jobs that carry it there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
+
+from purser.exchanges.orders import OrderStatus
+from purser.follows.model import Follower
+from purser.orders.intents import Intent
+from purser.orders.intents import State as IntentState
+from purser.work.model import WorkItem
+
+FOLLOWERS_A_JOB = 25
+"""The number of followers in a job. All executions of a job are read by one request."""
+
+RESEND_AFTER_MS = 810_000
+"""The time from sending a job's message until it is due again: 1.5 times the queue's visibility time-out."""
+
+LEASE_MS = 100_000
+"""The lease of an attempt at a job: longer than its function may run."""
+
+NAMESPACE = uuid.UUID("5f0f4c1b-4a86-5d8c-9f5e-2a1b6f1f7d10")
+"""Names the ids of executions. It never changes."""
 
 
 class SkipReason(StrEnum):
@@ -14,11 +37,13 @@ class SkipReason(StrEnum):
     PLAN = "PLAN"
     """The user's plan does not allow strategies."""
     KEY = "KEY"
-    """The trading account is disabled, or the exchange refuses its key."""
+    """The trading account is disabled or disconnected, or the exchange refuses its key."""
     HALTED = "HALTED"
     """An administrator has stopped the strategy, or all trading."""
     EXPIRED = "EXPIRED"
-    """The signal was too old before its order could be sent."""
+    """The signal was too old, or a later one had replaced it, before its order could be sent."""
+    NOTHING_OPEN = "NOTHING_OPEN"
+    """The signal closes a trade that the trading account does not have."""
     TOO_SMALL = "TOO_SMALL"
     """The follower's risk buys less than the venue's least amount."""
     STOP_TOO_TIGHT = "STOP_TOO_TIGHT"
@@ -33,10 +58,6 @@ class SkipReason(StrEnum):
     """Even the least position would be liquidated before its stop."""
     BRACKET = "BRACKET"
     """The venue's brackets of leverage do not allow even the least position."""
-    CROSSED = "CROSSED"
-    """The margin of the symbol is crossed, so that one gap could take the whole wallet."""
-    DAILY_LOSS = "DAILY_LOSS"
-    """The trading account has reached its greatest loss of the day."""
     MAX_TRADES = "MAX_TRADES"
     """The trading account has reached its greatest number of open trades."""
     HEDGE_MODE = "HEDGE_MODE"
@@ -55,3 +76,132 @@ class Skip:
 
     reason: SkipReason
     detail: str | None = None
+
+
+class ExecutionStatus(StrEnum):
+    """What became of a signal for a follower.
+
+    SENDING: its orders are being placed. RESTING: its entry waits for its price. OPEN: its entry was executed. CLOSED:
+    it has closed the follower's trade. FAILED: it was undone. UNKNOWN: Purser looks for out what became of it.
+    """
+
+    SENDING = "SENDING"
+    RESTING = "RESTING"
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether an executor has nothing left to do."""
+        return self not in (ExecutionStatus.SENDING, ExecutionStatus.UNKNOWN)
+
+
+def execution_id(signal_id: str, follow_id: str) -> str:
+    """Return the id of the one execution of a signal for a follow, and of its intent."""
+    return str(uuid.uuid5(NAMESPACE, f"{signal_id}#{follow_id}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One signal for one follow. Times are Unix milliseconds.
+
+    ``amount``, ``leverage``, ``worst_price`` and ``risk`` are those of the order, and ``capped_by`` is why it is
+    smaller than the risk allows. ``detail`` is the venue's code of a refusal.
+    """
+
+    signal_id: str
+    strategy_id: str
+    follow_id: str
+    user_id: str
+    trading_account_id: str
+    symbol: str
+    created_at: int
+    updated_at: int
+    status: ExecutionStatus = ExecutionStatus.SENDING
+    reason: SkipReason | None = None
+    detail: str | None = None
+    amount: Decimal | None = None
+    leverage: int | None = None
+    worst_price: Decimal | None = None
+    risk: Decimal | None = None
+    capped_by: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id that derives from signal and follow."""
+        return execution_id(self.signal_id, self.follow_id)
+
+    def skipped(self, skip: Skip) -> Execution:
+        """Return the execution that was skipped."""
+        return replace(self, status=ExecutionStatus.SKIPPED, reason=skip.reason, detail=skip.detail)
+
+    def after(self, intent: Intent, now: int) -> Execution:
+        """Return the execution as its intent shows it."""
+        return replace(self, status=status_of(intent), updated_at=now)
+
+
+def status_of(intent: Intent) -> ExecutionStatus:
+    """Return what the intent of an execution has come to."""
+    match intent.state:
+        case IntentState.PENDING:
+            return ExecutionStatus.SENDING
+        case IntentState.UNKNOWN:
+            return ExecutionStatus.UNKNOWN
+        case IntentState.FAILED | IntentState.ABANDONED:
+            return ExecutionStatus.FAILED
+    if intent.order is None:
+        return ExecutionStatus.CLOSED
+    entry = intent.placed_entry
+    rests = entry is not None and entry.status is OrderStatus.OPEN and not entry.filled
+    return ExecutionStatus.RESTING if rests else ExecutionStatus.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionJob(WorkItem):
+    """A group of followers to whom a signal is carried.
+
+    ``price`` is the venue's price from which all followers count, None if the signal only closes trades.
+    """
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ("signalId", "jobId")
+
+    signal_id: str
+    id: str
+    strategy_id: str
+    followers: tuple[Follower, ...]
+    price: Decimal | None
+    created_at: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The ids of the signal and the job."""
+        return self.signal_id, self.id
+
+    @property
+    def since(self) -> int:
+        """The time at which it was planned."""
+        return self.created_at
+
+
+def shuffled(followers: Iterable[Follower], signal_id: str) -> list[Follower]:
+    """Return followers in an order of the signal's own, so that nobody is always last."""
+
+    def place(follower: Follower) -> bytes:
+        return hashlib.sha256(f"{signal_id}#{follower.follow_id}".encode()).digest()
+
+    return sorted(followers, key=place)
+
+
+class ExecutionExists(Exception):
+    """The signal has been executed for the follow before."""
+
+
+class FollowStopped(Exception):
+    """The follow has ended, is paused, or follows another strategy by now."""
+
+
+class AccountStopped(Exception):
+    """The trading account is inactive, or its key is not accepted."""

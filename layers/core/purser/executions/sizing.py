@@ -47,6 +47,7 @@ from math import ceil, floor
 from purser.exchanges.orders import Contract, LeverageBracket
 from purser.executions.model import Skip, SkipReason
 from purser.follows.model import Protections
+from purser.signals.model import Exits
 from purser.strategies.model import Direction
 
 TAKER_FEE = Decimal("0.0005")
@@ -83,21 +84,12 @@ class Cap(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TakeProfit:
-    """A price at which a part of the position is sold, in percent of its amount."""
-
-    price: Decimal
-    percent: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Setup:
     """What a signal asks of all followers alike. ``price`` is the one at which the strategy enters."""
 
     direction: Direction
     price: Decimal
-    stop: Decimal
-    take_profits: tuple[TakeProfit, ...] = ()
+    exits: Exits
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +150,8 @@ def size(
         amount=amount,
         leverage=leverage,
         worst_price=case.worst_price,
-        stop=setup.stop,
-        take_profits=tuple(_shared(setup.take_profits, steps, contract)),
+        stop=setup.exits.stop,
+        take_profits=tuple(_shared(setup.exits.take_profits, steps, contract)),
         risk=case.loss(steps),
         capped_by=cap,
     )
@@ -189,7 +181,7 @@ class _Case:
         self._price = Fraction(setup.price)
         self.worst_price = self._worst_price(Fraction(protections.slippage_percent) / 100)
         self._worst = Fraction(self.worst_price)
-        self._stop = Fraction(setup.stop)
+        self._stop = Fraction(setup.exits.stop)
         self._exit = self._stop * (1 - self._sign * Fraction(STOP_SLIPPAGE))
         self._unit_loss = self._sign * (self._worst - self._exit) + Fraction(TAKER_FEE) * (self._worst + self._exit)
         buffer = max(abs(self._worst - self._exit) * BUFFER_DISTANCES, self._worst * LEAST_BUFFER)
@@ -272,17 +264,19 @@ class _Case:
         return next((bracket for bracket in self._brackets if value <= bracket.max_notional), None)
 
 
-def _shared(take_profits: Sequence[TakeProfit], steps: int, contract: Contract) -> Iterator[SizedTakeProfit]:
+def _shared(
+    take_profits: Sequence[tuple[Decimal, Decimal]], steps: int, contract: Contract
+) -> Iterator[SizedTakeProfit]:
     """Return as many of the take-profits, the first first, as have the venue's least amount each.
 
-    The last has the shares of those that are left out.
+    They come with their shares in percent. The last has the shares of those that are left out.
     """
     least = ceil(Fraction(contract.min_amount) / Fraction(contract.step))
     for count in range(len(take_profits), 0, -1):
-        shares = _split([each.percent for each in take_profits], count, steps)
-        if min(shares) >= max(least, 1):
-            for take_profit, share in zip(take_profits, shares, strict=False):
-                yield SizedTakeProfit(take_profit.price, share * contract.step)
+        parts = _split([share for _, share in take_profits], count, steps)
+        if min(parts) >= max(least, 1):
+            for (price, _), part in zip(take_profits, parts, strict=False):
+                yield SizedTakeProfit(price, part * contract.step)
             return
 
 

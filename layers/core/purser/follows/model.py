@@ -67,6 +67,15 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """The ids that find an active follow and its trading account."""
+
+    user_id: str
+    trading_account_id: str
+    follow_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class FollowView:
     """A follow with its current strategy and risk profile."""
 

@@ -26,7 +26,7 @@ Leverage = Annotated[int, Field(ge=1, le=125, strict=True), WHOLE]
 
 
 class ProtectionsBody(BaseModel):
-    """A follower's own limits. Null removes one."""
+    """A follower's own limits. Null removes one. ``onStop`` CLOSE has no effect yet."""
 
     maxSlippagePercent: Slippage | None = None
     maxLeverage: Leverage | None = None

@@ -1,19 +1,24 @@
 """Follows in the Keys table: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
 
+An active follow is in ``FollowersIndex``, by its strategy.
+
 The key allows an account one strategy of a symbol. A follow begins in one transaction with the next version of its
 account, so that disconnecting the account ends all its follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from purser.aws.integrity import stored_data_refused
-from purser.aws.tables import ConditionFailed, Item, Table, Transaction, setting
+from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, setting
 from purser.errors import SymbolFollowed, TradingAccountInactive
-from purser.follows.model import Follow, FollowChange, OnStop, Protections
-from purser.keys_table import account_sk, follows_sk, user_pk
+from purser.follows.model import Follow, FollowChange, Follower, OnStop, Protections
+from purser.keys_table import FOLLOWER_SHARDS, account_sk, followed_by, followers_pk, follows_sk, user_pk
+from purser.retrying import until_fresh_from
 from purser.trading_accounts.store.versions import changing
 
 PROTECTIONS = {
@@ -29,6 +34,10 @@ PROTECTIONS = {
 def follow_sk(follow: Follow) -> str:
     """Return the sort key of a follow."""
     return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
+
+
+class _Stale(Exception):
+    """The follow has changed since it was read."""
 
 
 class _Taken(Exception):
@@ -73,7 +82,27 @@ class DynamoFollowStore:
         return follow
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
-        """Update a follow, and check in the same transaction that its account is active if the follow is activated."""
+        """Update a follow, and check in the same transaction that its account is active if the follow is activated.
+
+        Its place in the index depends on what does not change, too.
+        """
+
+        def attempt(known: Follow | None) -> bool:
+            if known is None:
+                return False
+            with Transaction() as write:
+                write.add(self._changing(known, change, now), refused=_Stale)
+                if change.active:
+                    pk, account = user_pk(follow.user_id), account_sk(follow.trading_account_id)
+                    check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
+                    write.add(check, refused=TradingAccountInactive)
+            return True
+
+        known: Follow | None = follow
+        read = partial(self.find, follow.user_id, follow.id)
+        return read() if until_fresh_from(known, attempt, read, stale=_Stale) else None
+
+    def _changing(self, known: Follow, change: FollowChange, now: int) -> Part:
         given: dict[str, Any] = {
             "active": change.active,
             "strategyId": change.strategy_id,
@@ -81,25 +110,37 @@ class DynamoFollowStore:
         }
         given = {name: value for name, value in given.items() if value is not None} | {"updatedAt": now}
         given |= {PROTECTIONS[name]: value for name, value in change.protections.items()}
+        active, strategy_id = given.get("active", known.active), given.get("strategyId", known.strategy_id)
+        given["followedBy"] = followed_by(strategy_id, known.id) if active else None
         expression, values, names = setting(given | {"suspended": None} if "active" in given else given)
-        pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
-        values |= {":id": follow.id}
-        update = self._table.updating(pk, sk, expression, values, condition="followId = :id", names=names)
-        try:
-            with Transaction() as write:
-                write.add(update, refused=ConditionFailed)
-                if change.active:
-                    check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
-                    write.add(check, refused=TradingAccountInactive)
-        except ConditionFailed:
-            return None
-        return self.find(follow.user_id, follow.id)
+        values |= {":id": known.id, ":was": known.active, ":before": known.strategy_id}
+        condition = "followId = :id AND active = :was AND strategyId = :before"
+        pk, sk = user_pk(known.user_id), follow_sk(known)
+        return self._table.updating(pk, sk, expression, values, condition=condition, names=names)
 
     def end(self, follow: Follow) -> bool:
         try:
             self._table.delete(
                 user_pk(follow.user_id), follow_sk(follow), condition="followId = :id", values={":id": follow.id}
             )
+        except ConditionFailed:
+            return False
+        return True
+
+    def followers(self, strategy_id: str) -> Iterator[Follower]:
+        """Yield the active follows of a strategy. The index lags a little, and may name one that has just ended."""
+        for shard in range(FOLLOWER_SHARDS):
+            values = {":pk": followers_pk(strategy_id, shard)}
+            for item in self._table.query("followedBy = :pk", values, index="FollowersIndex"):
+                yield Follower(item["PK"].removeprefix(user_pk("")), item["followerId"], item["followId"])
+
+    def index(self, follow: Follow) -> bool:
+        """Put an active follow into the index that was stored before there was one. Return False if it has changed."""
+        values = {":pk": followed_by(follow.strategy_id, follow.id), ":on": True, ":strategy": follow.strategy_id}
+        condition = "active = :on AND strategyId = :strategy AND followId = :id"
+        pk, sk = user_pk(follow.user_id), follow_sk(follow)
+        try:
+            self._table.update(pk, sk, "SET followedBy = :pk", values | {":id": follow.id}, condition=condition)
         except ConditionFailed:
             return False
         return True
@@ -118,6 +159,7 @@ def _item(follow: Follow) -> Item:
         "active": follow.active,
         "createdAt": follow.created_at,
         "updatedAt": follow.updated_at,
+        "followedBy": followed_by(follow.strategy_id, follow.id) if follow.active else None,
         **{attribute: getattr(follow.protections, name) for name, attribute in PROTECTIONS.items()},
     }
 

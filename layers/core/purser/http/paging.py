@@ -42,6 +42,9 @@ ANY_POSITION = r"(?s).*"
 DAY_POSITION = r"\d{4}-\d{2}-\d{2}"
 """The form of positions in a list by day."""
 
+SIGNAL_POSITION = r"[0-9a-f-]{36}"
+"""The form of positions in a list by signal: a UUID."""
+
 TIME_POSITION = r"\d{13}#[^#]+"
 """The form of positions in a list by time: Unix ms and an id."""
 

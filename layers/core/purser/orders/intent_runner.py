@@ -54,6 +54,12 @@ class IntentRunner:
             raise error if after.state.is_final else _unknown(error)
         return after
 
+    def withdraw(self, intent: Intent, lock: OrderLock) -> Intent:
+        """End a new intent of which nothing was sent, and return it."""
+        withdrawn = intent.failed(None, self._now())
+        self._leave(withdrawn, lock, None)
+        return withdrawn
+
     def reconcile(self, lock: OrderLock, deadline: int) -> tuple[Intent, OrderLock]:
         """Lease a lock that nobody works on, and bring its intent to a known state before ``deadline`` (Unix ms).
 

@@ -79,12 +79,24 @@ LISTED = (State.RESTING, State.DONE, State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyTrade:
+    """The strategy that an order was placed for, and its signal."""
+
+    name: str
+    exchange_id: str
+    symbol: str
+    trade_side: str
+    leverage: int
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A manual order under way, or (without an ``order``) the clearing of a symbol's orders and position.
 
     ``generation`` counts the tries under one id; each has its own client order ids. ``placed`` are the orders as the
     exchange last reported them: entry, take-profits, stop. ``replaces`` is the intent whose entry rested and gave way;
-    if this one fails, that one may still be there. Times are Unix milliseconds.
+    if this one fails, that one may still be there. ``strategy`` is the one whose signal, ``signal_id``, made the
+    order. Times are Unix milliseconds.
     """
 
     id: str
@@ -99,6 +111,8 @@ class Intent:
     legs: tuple[Leg, ...] = ()
     placed: tuple[Order, ...] = ()
     replaces: str | None = None
+    strategy: StrategyTrade | None = None
+    signal_id: str | None = None
 
     @property
     def came_to_nothing(self) -> bool:
@@ -194,17 +208,6 @@ class OrderLock(WorkItem):
 
 
 @dataclass(frozen=True, slots=True)
-class StrategyTrade:
-    """The strategy that an order was placed for, and its signal."""
-
-    name: str
-    exchange_id: str
-    symbol: str
-    trade_side: str
-    leverage: int
-
-
-@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """An order in a user's trading history. ``cost`` is the executed value; ``strategy`` is None for a manual order."""
 
@@ -245,4 +248,5 @@ def history_entry(intent: Intent) -> HistoryEntry | None:
         callback_rate=order.callback_rate,
         risk_profile_percent=order.risk_profile_percent,
         created_at=intent.created_at,
+        strategy=intent.strategy,
     )

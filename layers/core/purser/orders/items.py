@@ -27,6 +27,8 @@ def intent_item(intent: Intent) -> Item:
         "legs": [{"role": leg.role.value, "order": _members(leg.order)} for leg in intent.legs],
         "placed": [_members(order) for order in intent.placed],
         "replaces": intent.replaces,
+        "strategy": _members(intent.strategy) if intent.strategy else None,
+        "signalId": intent.signal_id,
         "createdAt": intent.created_at,
         "updatedAt": intent.updated_at,
     }
@@ -46,7 +48,14 @@ def intent_of(item: Item) -> Intent:
         legs=tuple(Leg(Role(leg["role"]), _new_order_of(leg["order"])) for leg in item["legs"]),
         placed=tuple(map(_order_of, item["placed"])),
         replaces=item.get("replaces"),
+        strategy=_strategy_of(item),
+        signal_id=item.get("signalId"),
     )
+
+
+def _strategy_of(item: Item) -> StrategyTrade | None:
+    strategy = item.get("strategy")
+    return StrategyTrade(**_given(strategy) | {"leverage": int(strategy["leverage"])}) if strategy else None
 
 
 def _members(value: Any) -> Item:
@@ -110,7 +119,9 @@ def history_item(entry: HistoryEntry) -> Item:
 def history_of(item: Item) -> HistoryEntry:
     given: dict[str, Any] = dict.fromkeys(field.name for field in fields(HistoryEntry))
     given |= {name: member for name, member in _given(item).items() if name in given}
-    given |= {"take_profit": tuple(item["takeProfit"]), "created_at": int(item["createdAt"])}
-    if strategy := item.get("strategy"):
-        given["strategy"] = StrategyTrade(**_given(strategy) | {"leverage": int(strategy["leverage"])})
+    given |= {
+        "take_profit": tuple(item["takeProfit"]),
+        "created_at": int(item["createdAt"]),
+        "strategy": _strategy_of(item),
+    }
     return HistoryEntry(**given)

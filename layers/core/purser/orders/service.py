@@ -27,6 +27,8 @@ from purser.ports import Access
 from purser.trading_accounts.model import StrategyType, TradingAccount
 
 BEGIN_TRIES = 4
+Begin = Callable[[Intent, OrderLock, Intent | None], None]
+"""Stores a new intent and takes its order lock, as ``IntentStore.begin`` does."""
 
 
 class Orders:
@@ -189,11 +191,35 @@ class Orders:
             self._reconcile(lock, deadline)
         return self._store.get(trading_account_id, intent_id)
 
-    def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
-        begun, lock = self._begin(intent, deadline)
+    def run(
+        self,
+        account: TradingAccount,
+        credential: ApiCredential,
+        intent: Intent,
+        deadline: int,
+        begin: Begin,
+        may_act: Callable[[Intent], bool],
+    ) -> Intent:
+        """Run an intent that ``begin`` stores, unless it may not act any more once it has its lock.
+
+        No entry is sent without time for its stop before ``deadline`` (Unix ms).
+
+        Returns:
+            The intent: FAILED if it may not act, else DONE or RESTING.
+
+        Raises:
+            RequestInFlight, ExchangeError: as ``create``.
+        """
+        begun, lock = self._begin(intent, deadline, begin)
+        if not may_act(begun):
+            return self._runner.withdraw(begun, lock)
         return self._runner.run(account, credential, begun, lock, deadline)
 
-    def _begin(self, intent: Intent, deadline: int) -> tuple[Intent, OrderLock]:
+    def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
+        begun, lock = self._begin(intent, deadline, self._store.begin)
+        return self._runner.run(account, credential, begun, lock, deadline)
+
+    def _begin(self, intent: Intent, deadline: int, begin: Begin) -> tuple[Intent, OrderLock]:
         """Take the order lock of the intent, after reconciling the intent that left it."""
         until = deadline + LEASE_AFTER_MS
         owner = intent.user_id, intent.trading_account_id, intent.symbol, intent.id
@@ -201,7 +227,7 @@ class Orders:
         replaced: Intent | None = None
         for _ in range(BEGIN_TRIES):
             try:
-                self._store.begin(intent, lock, replaced)
+                begin(intent, lock, replaced)
                 return intent, lock
             except OrderLockTaken as taken:
                 left, left_lock = self._reconcile(taken.lock, deadline)

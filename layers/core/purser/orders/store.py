@@ -24,7 +24,9 @@ LIFETIME_S = 30 * 24 * 3600
 OPEN_SHARDS = 8
 """The number of partitions of the locks. Locks are found by it, so it never changes."""
 
-MANUAL = "MANUAL"
+MANUAL, STRATEGY = "MANUAL", "STRATEGY"
+"""The kinds of the trading history."""
+
 NAMES = Attributes()
 
 
@@ -68,16 +70,20 @@ class DynamoIntentStore:
         self.locks = DynamoWorkStore(table, LOCKS)
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
+        with Transaction() as write:
+            self.beginning(write, intent, lock, replaced)
+
+    def beginning(self, write: Transaction, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+        """Add to a transaction what ``begin`` writes."""
         begun = self._table.putting(
             self._item(intent),
             condition="attribute_not_exists(PK) OR generation = :before",
             values={":before": intent.generation - 1},
         )
-        with Transaction() as write:
-            write.add(self._moving(lock), refused=lambda item: OrderLockTaken(_lock_of(item)) if item else Contended())
-            write.add(begun, refused=Contended)
-            if replaced:
-                write.add(self._table.putting(self._item(replaced)), *self._history(replaced))
+        write.add(self._moving(lock), refused=lambda item: OrderLockTaken(_lock_of(item)) if item else Contended())
+        write.add(begun, refused=Contended)
+        if replaced:
+            write.add(self._table.putting(self._item(replaced)), *self._history(replaced))
 
     def _moving(self, lock: OrderLock) -> Part:
         """Return the write of the next version of a lock; the first creates it."""
@@ -113,9 +119,15 @@ class DynamoIntentStore:
         entry = history_entry(intent)
         if entry is None:
             return []
-        return [
-            self._table.putting({"PK": f"USER#{intent.user_id}", "SK": _position(MANUAL, entry)} | history_item(entry))
-        ]
+        place = {"PK": f"USER#{intent.user_id}", "SK": _position(STRATEGY if entry.strategy else MANUAL, entry)}
+        return [self._table.putting(place | history_item(entry))]
+
+    def open_symbols(self, trading_account_id: str) -> list[str]:
+        """Return the symbols of an account whose order lock is taken: a trade is open, or an order is under way."""
+        pk, prefix = _lock_key(trading_account_id, "")
+        values = {":pk": pk, ":prefix": prefix}
+        locks = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, consistent=True)
+        return [lock["symbol"] for lock in locks]
 
 
 class DynamoTradeHistoryStore:

@@ -19,6 +19,11 @@ from purser.strategies.model import Direction
 from purser.work.model import WorkItem
 
 HUNDRED = Decimal(100)
+LEASE_MS = 70_000
+"""The lease of a fan-out: longer than its function may run."""
+
+RESEND_AFTER_MS = 9 * 60 * 1000
+"""The time from sending a fan-out's message until it is due again: 1.5 times the queue's visibility time-out."""
 
 
 class Action(StrEnum):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from purser.actor import SYSTEM, Actor
 from purser.audit.model import Action as Act
 from purser.audit.model import AuditEntry, audit_entry
-from purser.errors import FieldError, InvalidInput, NotFound, PayloadTooLarge, Unauthorized, found
+from purser.errors import FieldError, InvalidInput, NotFound, PayloadTooLarge, Unauthorized, Unavailable, found
 from purser.orders.model import EntryType
 from purser.pages import Page, cut
+from purser.ports import Sender
 from purser.retrying import until_fresh, until_fresh_from
 from purser.signals import secrets
 from purser.signals.alerts import LONGEST_LAG_S, Alert, Order, Unreadable, loaded, read
 from purser.signals.deciding import decide, undo
 from purser.signals.model import (
+    RESEND_AFTER_MS,
     Action,
     FanOut,
     Level,
@@ -51,8 +54,11 @@ class NewSignal:
 class Signals:
     """The use cases of signals. ``now`` gives Unix milliseconds, ``deployment_key`` the key behind signatures."""
 
-    def __init__(self, store: SignalStore, now: Callable[[], int], deployment_key: Callable[[], str]) -> None:
+    def __init__(
+        self, store: SignalStore, queue: Sender, now: Callable[[], int], deployment_key: Callable[[], str]
+    ) -> None:
         self._store = store
+        self._queue = queue
         self._now = now
         self._deployment_key = deployment_key
 
@@ -102,12 +108,17 @@ class Signals:
         return self._store_signal(signal, new.key, standing, sent)
 
     def _store_signal(self, signal: Signal, key: str, standing: Standing, *audit: AuditEntry) -> Signal:
-        return until_fresh_from(
+        stored = until_fresh_from(
             standing,
             lambda known: self._store_once(signal, key, known, audit),
             lambda: self._store.standing(signal.strategy_id, key, self._now()),
             stale=StaleState,
         )
+        if fan_out := _fan_out(stored):
+            # The signal is stored. If the queue is down, a sweep finds its work.
+            with suppress(Unavailable):
+                self._queue.send([fan_out.message])
+        return stored
 
     def _store_once(self, signal: Signal, key: str, standing: Standing, audit: tuple[AuditEntry, ...]) -> Signal:
         if standing.known:
@@ -228,7 +239,7 @@ def _fan_out(signal: Signal) -> FanOut | None:
         strategy_id=signal.strategy_id,
         signal_id=signal.id,
         received_at=signal.received_at,
-        due_at=signal.received_at,
+        due_at=signal.received_at + RESEND_AFTER_MS,
     )
 
 

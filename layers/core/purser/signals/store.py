@@ -180,6 +180,9 @@ class DynamoModeStore:
         items = self._table.get_many([(_pk(strategy_id), "STATE"), (TRADING, MODE)])
         return max((_mode_of(item) for item in items), key=list(Mode).index, default=Mode.ACTIVE)
 
+    def state_of(self, strategy_id: str) -> State:
+        return _state_of(self._table.get(_pk(strategy_id), "STATE"))
+
     def set_mode(self, strategy_id: str, mode: Mode, now: int, entry: AuditEntry) -> bool:
         expression = "SET #mode = :mode, modeSetAt = :now ADD version :one"
         values = {":mode": mode.value, ":now": now, ":one": 1}

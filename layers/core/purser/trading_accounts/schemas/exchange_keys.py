@@ -64,7 +64,10 @@ class NewKey(BaseModel):
 
 
 class KeyChange(BaseModel):
-    """The body of update key: what is absent stays as it is. The limits are for strategies, and null removes one."""
+    """The body of update key: what is absent stays as it is. The limits are for strategies, and null removes one.
+
+    ``maxDailyLossPercent`` has no effect yet.
+    """
 
     name: Name | None = None
     active: bool | None = Field(default=None, strict=True)

@@ -1,0 +1,447 @@
+"""Execute a job: bring a signal to each of its followers, exactly once.
+
+An execution begins in one transaction with its intent and the order lock, so that of two executors only one goes on.
+From then on the intent is the truth, and ``OrderReconciler`` completes or undoes it whatever is cut. So an executor
+never repeats an entry. It repeats a closing until the trade is closed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeError,
+    NotFound,
+    PurserError,
+    Unfinished,
+)
+from purser.exchanges.budget import Purpose
+from purser.exchanges.model import ApiCredential
+from purser.exchanges.orders import Margin, MarginType, OrderDesk, Refusal, Side
+from purser.executions.model import (
+    AccountStopped,
+    Execution,
+    ExecutionExists,
+    ExecutionJob,
+    ExecutionStatus,
+    FollowStopped,
+    Skip,
+    SkipReason,
+)
+from purser.executions.ports import Catalog, ExecutionStore, Follows, Signals, States
+from purser.executions.sizing import Funds, Setup, SizedOrder, size
+from purser.follows.model import Follow, Follower
+from purser.orders.intents import ENTRY_RESERVE_MS, ORDER_TIME_MS, Intent, OrderLock, StrategyTrade
+from purser.orders.intents import State as IntentState
+from purser.orders.model import EntryType, Leg, ManualOrder, Role, Stop, StopType, legs_of
+from purser.orders.service import Begin, Orders
+from purser.ports import Access
+from purser.signals.model import Mode, Signal
+from purser.strategies.model import Direction, RiskProfile, Strategy
+from purser.trading_accounts.model import TradingAccount
+
+THREADS = 8
+"""The followers of a job that are worked on at a time."""
+
+WORKING_MS = 60_000
+"""The time in which an attempt begins with followers. Its function then has time left for the last orders."""
+
+FIRST_RETRY_S = 5
+RETRY_GROWTH = 4
+"""A job whose followers are not all settled is tried again after 5 s, 20 s, 80 s and 320 s."""
+
+GREATEST_SHARE = Decimal("0.5")
+SHARED = Decimal("0.95")
+"""The share of the available margin that one trade may bind, and that all follows of an account may bind together."""
+
+REFUSALS = {
+    Refusal.HEDGE_MODE: SkipReason.HEDGE_MODE,
+    Refusal.MARGIN_INSUFFICIENT: SkipReason.MARGIN,
+    Refusal.LEVERAGE_TOO_HIGH: SkipReason.BRACKET,
+    Refusal.OPEN_ORDERS: SkipReason.SYMBOL_BUSY,
+    Refusal.OPEN_POSITION: SkipReason.SYMBOL_BUSY,
+    Refusal.MULTI_ASSETS: SkipReason.MULTI_ASSETS,
+}
+"""The reasons that the venue's codes mean."""
+
+
+class Skipped(Exception):
+    """The signal is not executed for a follower."""
+
+    def __init__(self, reason: SkipReason, detail: str | None = None) -> None:
+        super().__init__(reason)
+        self.skip = Skip(reason, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job with its signal and what is known of all its followers. No follower is begun with after ``until``."""
+
+    job: ExecutionJob
+    signal: Signal
+    strategy: Strategy
+    known: Mapping[str, Execution]
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores that an executor reads and writes."""
+
+    executions: ExecutionStore
+    follows: Follows
+    signals: Signals
+    states: States
+    catalog: Catalog
+
+
+class Executor:
+    """The use case. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self, stores: Stores, accounts: Access, desk: OrderDesk, orders: Orders, now: Callable[[], int]
+    ) -> None:
+        self._stores = stores
+        self._accounts = accounts
+        self._desk = desk.spending(Purpose.EXECUTING)
+        self._orders = orders
+        self._now = now
+
+    def execute(self, job: ExecutionJob) -> None:
+        """Bring a signal to the followers of a job that have no settled execution of it.
+
+        Raises:
+            Unfinished: some are not settled, and the job is to be tried again.
+        """
+        signal = self._stores.signals.get(job.strategy_id, job.signal_id)
+        strategy = self._stores.catalog.find([job.strategy_id], [])[0].get(job.strategy_id)
+        if signal is None or strategy is None:
+            return
+        task = Task(job, signal, strategy, self._stores.executions.known(job), self._now() + WORKING_MS)
+        with ThreadPoolExecutor(THREADS) as pool:
+            failures = [error for error in pool.map(lambda each: self._settle(task, each), job.followers) if error]
+        for unexpected in failures:
+            if not isinstance(unexpected, PurserError):
+                raise unexpected
+        if failures:
+            retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, job.attempts - 1)
+            raise Unfinished(f"{len(failures)} followers are not settled", retry_after=retry_after)
+
+    def _settle(self, task: Task, follower: Follower) -> Exception | None:
+        """Settle one follower. Return the error for which that must be tried again, so that others go on."""
+        known = task.known.get(follower.follow_id)
+        if known is not None and known.status.is_settled:
+            return None
+        if self._now() >= task.until:
+            return Unfinished("no time is left for this follower", retry_after=0)
+        try:
+            if task.signal.closes:
+                self._close(task, follower)
+            elif known is not None:
+                self._look_up(known)
+            else:
+                self._enter(task, follower)
+        except Skipped as skipped:
+            self._stores.executions.skip(self._new(task, follower).skipped(skipped.skip))
+        except ExecutionExists:
+            pass
+        except Exception as error:
+            return error
+        return None
+
+    def _new(self, task: Task, follower: Follower) -> Execution:
+        now = self._now()
+        return Execution(
+            signal_id=task.signal.id,
+            strategy_id=task.signal.strategy_id,
+            follow_id=follower.follow_id,
+            user_id=follower.user_id,
+            trading_account_id=follower.trading_account_id,
+            symbol=task.signal.symbol,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _look_up(self, execution: Execution) -> None:
+        """Store what became of an execution that another executor has begun. The reconciler may still be at it."""
+        intent = self._stores.executions.intent(execution.trading_account_id, execution.id)
+        if intent is not None:
+            self._stores.executions.settle(execution.after(intent, self._now()))
+
+    def _check_current(self, signal: Signal) -> None:
+        """Check that a signal may still enter: it is not too old, not replaced, and nobody has stopped its strategy."""
+        reason = self._obstacle(signal)
+        if reason is not None:
+            raise Skipped(reason)
+
+    def _obstacle(self, signal: Signal) -> SkipReason | None:
+        if self._stores.states.mode_of(signal.strategy_id) is not Mode.ACTIVE:
+            return SkipReason.HALTED
+        if self._now() >= signal.expires_at:
+            return SkipReason.EXPIRED
+        return None if self._stores.states.state_of(signal.strategy_id).opened_by == signal.id else SkipReason.EXPIRED
+
+    def _open(self, follower: Follower) -> tuple[TradingAccount, ApiCredential]:
+        try:
+            return self._accounts.get(follower.user_id, follower.trading_account_id)
+        except NotFound:
+            raise Skipped(SkipReason.KEY) from None
+
+    def _close(self, task: Task, follower: Follower) -> None:
+        """Close the trade that a follower has open since an earlier signal."""
+        executions, execution = self._stores.executions, self._new(task, follower)
+        before = executions.intent(execution.trading_account_id, execution.id)
+        if before is not None and before.state is IntentState.DONE:
+            executions.settle(execution.after(before, self._now()))
+            return
+        trade = self._trade(execution.trading_account_id, task.signal)
+        if trade is None and before is None:
+            raise Skipped(SkipReason.NOTHING_OPEN)
+        if trade is not None:
+            generation = before.generation + 1 if before else 1
+            closing = replace(_closing(trade, execution.id, task.signal, self._now()), generation=generation)
+            try:
+                self._carry_out(follower, closing, trade, self._beginning(execution))
+            except Skipped as skipped:
+                executions.settle(execution.skipped(skipped.skip))
+                return
+        executions.settle(replace(execution, status=ExecutionStatus.CLOSED, updated_at=self._now()))
+
+    def _trade(self, account_id: str, signal: Signal) -> Intent | None:
+        """Return the trade that an earlier signal has opened in the symbol of a signal, or None."""
+        lock = self._stores.executions.lock(account_id, signal.symbol)
+        intent = self._stores.executions.intent(account_id, lock.intent_id) if lock else None
+        if intent is None:
+            return None
+        if intent.signal_id is None:
+            raise Skipped(SkipReason.SYMBOL_BUSY)
+        # Ids of signals sort by the time of their arrival.
+        if intent.signal_id > signal.id:
+            raise Skipped(SkipReason.EXPIRED)
+        return intent
+
+    def _carry_out(self, follower: Follower, closing: Intent, trade: Intent, begin: Begin) -> None:
+        """Close a trade. Leave a later one that has taken its place."""
+        account, credential = self._open(follower)
+        of_trade = (None, trade.id, closing.id)
+        deadline = closing.created_at + ORDER_TIME_MS
+        try:
+            after = self._orders.run(
+                account, credential, closing, deadline, begin, lambda begun: begun.replaces in of_trade
+            )
+        except ExchangeAuthorizationFailed:
+            raise Skipped(SkipReason.KEY) from None
+        if after.state is IntentState.FAILED:
+            raise Skipped(SkipReason.EXPIRED)
+
+    def _beginning(self, execution: Execution) -> Begin:
+        def begin(intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+            self._stores.executions.begin(execution, intent, lock, replaced)
+
+        return begin
+
+    def _enter(self, task: Task, follower: Follower) -> None:
+        """Open a trade for a follower. One that an earlier signal has opened is closed first, whatever comes then."""
+        signal = task.signal
+        trade = self._trade(follower.trading_account_id, signal)
+        if trade is not None and trade.signal_id == signal.id and trade.order is not None:
+            raise ExecutionExists
+        if trade is not None:
+            closing = _closing(trade, str(uuid.uuid4()), signal, self._now())
+            self._carry_out(follower, closing, trade, self._stores.executions.begin_closing)
+        self._check_current(signal)
+        follow, waiting = self._follow(task, follower)
+        account, credential = self._open(follower)
+        if not account.active:
+            raise Skipped(SkipReason.KEY)
+        self._check_open_trades(account, signal)
+        profile = self._stores.catalog.find([], [follow.risk_profile_id])[1][follow.risk_profile_id]
+        try:
+            with self._accounts.recording_key_status(account):
+                margin = self._margin(credential, signal.symbol)
+                sized = self._size(task, credential, margin, follow, profile, waiting)
+                self._desk.set_margin_type(credential, signal.symbol, MarginType.ISOLATED)
+                self._desk.set_leverage(credential, signal.symbol, sized.leverage)
+        except ExchangeAuthorizationFailed:
+            raise Skipped(SkipReason.KEY) from None
+        except ExchangeBadRequest as refusal:
+            raise _skipped(refusal) from None
+        self._send(task, self._ordered(task, follower, sized), account, credential, sized, profile)
+
+    def _follow(self, task: Task, follower: Follower) -> tuple[Follow, int]:
+        """Return the follow, and how many of its account's follows may still open a trade."""
+        follows = self._stores.follows.of_account(follower.user_id, follower.trading_account_id)
+        follow = next((each for each in follows if each.id == follower.follow_id), None)
+        if follow is None or follow.strategy_id != task.signal.strategy_id:
+            raise Skipped(SkipReason.NOT_ACTIVE)
+        if not follow.active:
+            raise Skipped(SkipReason.PLAN if follow.suspended else SkipReason.NOT_ACTIVE)
+        taken = self._stores.executions.open_symbols(follower.trading_account_id)
+        waiting = [each for each in follows if each.active and each.symbol not in taken and each.id != follow.id]
+        return follow, len(waiting) + 1
+
+    def _check_open_trades(self, account: TradingAccount, signal: Signal) -> None:
+        most = account.limits.max_open_trades
+        if most is None:
+            return
+        others = [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
+        if len(others) >= most:
+            raise Skipped(SkipReason.MAX_TRADES)
+
+    def _margin(self, credential: ApiCredential, symbol: str) -> Margin:
+        margin = self._desk.margin(credential, symbol)
+        if margin.position:
+            raise Skipped(SkipReason.SYMBOL_BUSY)
+        if margin.shares_assets:
+            raise Skipped(SkipReason.MULTI_ASSETS)
+        return margin
+
+    def _size(
+        self,
+        task: Task,
+        credential: ApiCredential,
+        margin: Margin,
+        follow: Follow,
+        profile: RiskProfile,
+        waiting: int,
+    ) -> SizedOrder:
+        contract = self._desk.contract(task.signal.symbol)
+        brackets = self._desk.brackets(credential, task.signal.symbol)
+        funds = Funds(margin.equity, margin.available, min(GREATEST_SHARE, SHARED / waiting))
+        protections = follow.protections
+        if task.signal.entry_type is EntryType.LIMIT:
+            # It waits for its own price.
+            protections = replace(protections, max_slippage_percent=Decimal(0))
+        sized = size(_setup(task), contract, brackets, funds, profile.percentage, protections)
+        if isinstance(sized, Skip):
+            raise Skipped(sized.reason)
+        return sized
+
+    def _ordered(self, task: Task, follower: Follower, sized: SizedOrder) -> Execution:
+        return replace(
+            self._new(task, follower),
+            amount=sized.amount,
+            leverage=sized.leverage,
+            worst_price=sized.worst_price,
+            risk=sized.risk,
+            capped_by=sized.capped_by,
+        )
+
+    def _send(
+        self,
+        task: Task,
+        execution: Execution,
+        account: TradingAccount,
+        credential: ApiCredential,
+        sized: SizedOrder,
+        profile: RiskProfile,
+    ) -> None:
+        """Begin the execution and place its orders. Whatever happens then, its intent tells what became of it."""
+        signal, executions = task.signal, self._stores.executions
+        intent = self._intent(task, execution, sized, profile)
+        # The placer sends no entry without the reserve before its deadline, so none is sent after the signal expires.
+        deadline = min(intent.created_at + ORDER_TIME_MS, signal.expires_at + ENTRY_RESERVE_MS)
+        obstacles = list[SkipReason]()
+
+        def may_act(_: Intent) -> bool:
+            obstacles.extend(filter(None, [self._obstacle(signal)]))
+            return not obstacles
+
+        failure: ExchangeError | None = None
+        try:
+            self._orders.run(account, credential, intent, deadline, self._beginning(execution), may_act)
+        except FollowStopped:
+            raise Skipped(SkipReason.NOT_ACTIVE) from None
+        except AccountStopped:
+            raise Skipped(SkipReason.KEY) from None
+        except ExchangeError as error:
+            failure = error
+        after = executions.intent(account.id, execution.id)
+        if after is None:
+            # The order lock could not be taken, so the execution has not begun.
+            raise failure or Unfinished(retry_after=FIRST_RETRY_S)
+        settled = execution.after(after, self._now())
+        if after.state is IntentState.FAILED and not after.placed:
+            settled = settled.skipped(Skip(obstacles[0]) if obstacles else _skip_of(failure))
+        executions.settle(settled)
+
+    def _intent(self, task: Task, execution: Execution, sized: SizedOrder, profile: RiskProfile) -> Intent:
+        signal, now = task.signal, self._now()
+        order = ManualOrder(
+            symbol=signal.symbol,
+            type=EntryType.LIMIT,
+            side=Side.BUY if signal.direction is Direction.LONG else Side.SELL,
+            amount=sized.amount,
+            price=sized.worst_price,
+            take_profits=tuple(each.price for each in sized.take_profits),
+            stop=Stop(sized.stop, StopType.MARKET),
+            risk_profile_percent=profile.percentage,
+        )
+        trade = StrategyTrade(
+            name=task.strategy.name,
+            exchange_id=task.strategy.venue,
+            symbol=signal.symbol,
+            trade_side=order.side.value,
+            leverage=sized.leverage,
+        )
+        legs = legs_of(order, self._desk.contract(signal.symbol), execution.id, 1)
+        return Intent(
+            execution.id,
+            execution.user_id,
+            execution.trading_account_id,
+            signal.symbol,
+            created_at=now,
+            updated_at=now,
+            order=order,
+            legs=_sized_legs(legs, sized, immediate=signal.entry_type is EntryType.MARKET),
+            strategy=trade,
+            signal_id=signal.id,
+        )
+
+
+def _setup(task: Task) -> Setup:
+    signal, price = task.signal, task.job.price
+    if signal.direction is None or price is None:
+        raise ValueError("a signal to enter has a direction, and its job a price")
+    return Setup(signal.direction, signal.limit_price or price, signal.exits(price))
+
+
+def _sized_legs(legs: tuple[Leg, ...], sized: SizedOrder, *, immediate: bool) -> tuple[Leg, ...]:
+    """Return legs with the amounts of the take-profits, and an entry that does not rest if it is ``immediate``."""
+    amounts = iter([each.amount for each in sized.take_profits])
+    changed: list[Leg] = []
+    for leg in legs:
+        order = leg.order
+        if leg.role is Role.ENTRY:
+            order = replace(order, immediate=immediate)
+        elif leg.role is Role.TAKE_PROFIT:
+            order = replace(order, amount=next(amounts))
+        changed.append(replace(leg, order=order))
+    return tuple(changed)
+
+
+def _closing(trade: Intent, id: str, signal: Signal, now: int) -> Intent:
+    """Return the intent that closes a trade."""
+    owner = trade.user_id, trade.trading_account_id, trade.symbol
+    return Intent(id, *owner, created_at=now, updated_at=now, signal_id=signal.id)
+
+
+def _skip_of(failure: ExchangeError | None) -> Skip:
+    """Return the skip of an order of which nothing was executed, and nothing is left."""
+    if failure is None or not isinstance(failure, ExchangeBadRequest):
+        return Skip(SkipReason.EXPIRED)
+    if failure.venue_code is None:
+        return Skip(SkipReason.SLIPPAGE)
+    return _skipped(failure).skip
+
+
+def _skipped(refusal: ExchangeBadRequest) -> Skipped:
+    code = refusal.venue_code
+    known = next((reason for each, reason in REFUSALS.items() if code == each.value), SkipReason.VENUE_REFUSED)
+    return Skipped(known, code)

@@ -1,0 +1,222 @@
+"""Carry signals to followers: SignalFanOutWorker and ExecutionWorker with DynamoDB Local and the paper exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from purser.bootstrap.exchanges import order_desk, public_gateway
+from purser.executions.store import LAYOUT
+from purser.signals.store import FAN_OUT_LAYOUT
+from tests.support.aws import Aws
+from tests.support.events import LambdaContext, call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.orders import Trader, orders_table, trader
+from tests.support.paper import Paper
+
+FUNCTIONS = (
+    "strategy_admin",
+    "signal_admin",
+    "strategy_automated",
+    "signal_fan_out_worker",
+    "execution_worker",
+    "account_trade_history",
+    "job_sweeper",
+)
+ENTER = {"action": "ENTER", "side": "LONG", "stop": 19000, "takeProfits": [{"price": 21000, "sharePercent": 100}]}
+SYMBOL = "BTC/USDT"
+
+
+class Desk:
+    """The functions that carry signals, and the queues between them."""
+
+    def __init__(self, aws: Aws, paper: Paper) -> None:
+        self.aws, self.paper = aws, paper
+        self.handlers = {name: load_function(name) for name in FUNCTIONS}
+        self.admin = claims(str(uuid4()), groups=["admin"])
+        self.sqs = boto3.client("sqs")
+
+    def ask(self, function: str, method: str, path: str, body: Any = None, **given: Any) -> Any:
+        answer = call(self.handlers[function].handler, method, path, body, **({"caller": self.admin} | given))
+        assert answer.status == 200, answer.text
+        return answer.body
+
+    def publish(self) -> str:
+        strategy = {"name": "Trend", "exchangeId": "BINANCE", "symbol": SYMBOL}
+        return str(self.ask("strategy_admin", "POST", "/v1/admin/strategy", strategy)["id"])
+
+    def follower(self, strategy_id: str, **given: Any) -> tuple[Trader, str]:
+        """Return a user whose key follows a strategy, and the follow."""
+        user = trader(self.handlers["strategy_automated"], self.paper, strategy_type="AUTOMATED")
+        profile = {"name": "MODERATE", "percentage": 2}
+        risk = self.ask("strategy_admin", "POST", "/v1/admin/strategy/profile", profile)["id"]
+        path = f"/v1/priv/strategy/follow/exchange/key/{user.id}"
+        body = {"strategyAutomatedId": strategy_id, "strategyRiskProfileId": risk, **given}
+        return user, str(self.ask("strategy_automated", "POST", path, body, caller=claims(user.user_id))["id"])
+
+    def send(self, strategy_id: str, body: dict[str, Any]) -> str:
+        return str(self.ask("signal_admin", "POST", f"/v1/admin/strategy/{strategy_id}/signal", body)["signalId"])
+
+    def deliver(self) -> None:
+        """Deliver all messages of both queues, once."""
+        queues = {
+            "signal_fan_out_worker": self.aws.signal_queue_url,
+            "execution_worker": self.aws.execution_queue_url,
+        }
+        for function, queue in queues.items():
+            while received := self.sqs.receive_message(QueueUrl=queue, AttributeNames=["All"]).get("Messages"):
+                for message in received:
+                    event = {"Records": [record(message)]}
+                    answer = self.handlers[function].handler(event, LambdaContext())
+                    assert answer == {"batchItemFailures": []}
+                    self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def executions(self, user: Trader, follow_id: str, **query: str) -> Any:
+        path = f"/v1/priv/strategy/follow/{follow_id}/execution/list"
+        return self.ask("strategy_automated", "GET", path, caller=claims(user.user_id), query=query or None)
+
+    def counts(self, strategy_id: str) -> dict[str, Any]:
+        listed = self.ask("signal_admin", "GET", f"/v1/admin/strategy/{strategy_id}/signal/list")["items"]
+        return {signal["id"]: signal["executions"] for signal in listed}
+
+
+def record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs",
+        "awsRegion": "us-east-1",
+    }
+
+
+@pytest.fixture(scope="module")
+def desk(aws: Aws, _paper_server: Paper) -> Iterator[Desk]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORDERS_TABLE", orders_table(aws.tables))
+        forget_process()
+        yield Desk(aws, _paper_server)
+    forget_process()
+
+
+@pytest.fixture(autouse=True)
+def market(desk: Desk, paper: Paper) -> None:
+    paper.prices(BTC_USDT="20000")
+    for gateway in (order_desk(), public_gateway()):
+        gateway._tickers = type(gateway._tickers)(gateway._tickers._lifetime)
+    for queue in (desk.aws.signal_queue_url, desk.aws.execution_queue_url):
+        with suppress(desk.sqs.exceptions.PurgeQueueInProgress):
+            desk.sqs.purge_queue(QueueUrl=queue)
+
+
+@pytest.fixture
+def strategy(desk: Desk) -> str:
+    return desk.publish()
+
+
+def test_followers_trade_a_signal_each_by_their_own_risk(desk: Desk, strategy: str) -> None:
+    one, follow = desk.follower(strategy)
+    two, other = desk.follower(strategy, maxEquityUSD=1000)
+    poor, skipped = desk.follower(strategy, minEquityUSD=1_000_000)
+    paused, none = desk.follower(strategy, active=False)
+    entered = desk.send(strategy, ENTER)
+    desk.deliver()
+    (execution,) = desk.executions(one, follow)["items"]
+    assert execution.items() >= {"signalId": entered, "status": "OPEN", "symbol": SYMBOL, "amount": 0.175}.items()
+    assert [float(position["positionAmt"]) for position in one.positions] == [0.175]
+    assert [float(position["positionAmt"]) for position in two.positions] == [0.017]
+    assert sorted(order["orderType"] for order in one.open_orders) == ["STOP_MARKET", "TAKE_PROFIT"]
+    (skip,) = desk.executions(poor, skipped)["items"]
+    assert (skip["status"], skip["reason"]) == ("SKIPPED", "MIN_EQUITY")
+    assert poor.positions == []
+    assert desk.executions(paused, none)["items"] == []
+    counted = {(each["state"], each["reason"]): each["count"] for each in desk.counts(strategy)[entered]}
+    assert counted == {("OPEN", None): 2, ("SKIPPED", "MIN_EQUITY"): 1}
+    assert other != follow
+
+    history = desk.ask(
+        "account_trade_history", "GET", "/v1/priv/account/trade/strategy/history", caller=claims(one.user_id)
+    )
+    (trade,) = history["items"]
+    assert (trade["amount"], trade["leverage"], trade["StrategyAutomatedTrigger"]["tradeSide"]) == (0.175, 1, "BUY")
+
+    closed = desk.send(strategy, {"action": "EXIT", "side": "LONG"})
+    desk.deliver()
+    newest, before = desk.executions(one, follow)["items"]
+    assert (newest["signalId"], newest["status"], before) == (closed, "CLOSED", execution)
+    assert (one.positions, one.open_orders) == ([], [])
+    page = desk.executions(one, follow, limit="1")
+    assert page["items"] == [newest]
+    assert desk.executions(one, follow, limit="1", nextToken=page["nextToken"]) == {
+        "items": [before],
+        "nextToken": None,
+    }
+
+
+def test_messages_that_come_twice_trade_once_and_leave_no_work(desk: Desk, strategy: str) -> None:
+    user, follow = desk.follower(strategy)
+    signal = desk.send(strategy, ENTER)
+    message = {"strategyId": strategy, "signalId": signal}
+    sent = desk.sqs.receive_message(QueueUrl=desk.aws.signal_queue_url, AttributeNames=["All"])["Messages"]
+    for _ in range(2):
+        desk.handlers["signal_fan_out_worker"].handler({"Records": [record(sent[0])]}, LambdaContext())
+    desk.deliver()
+    placed = user.orders
+    assert len(desk.executions(user, follow)["items"]) == 1
+    desk.deliver()
+    assert user.orders == placed
+    assert left(message) == []
+
+
+def left(message: dict[str, str]) -> list[str]:
+    """Return the work that is left of a signal."""
+    from purser.bootstrap.adapters import table
+
+    partitions = {"strategies_table": FAN_OUT_LAYOUT.shards, "orders_table": LAYOUT.shards}
+    items = (
+        item["SK"]
+        for name, shards in partitions.items()
+        for shard in shards
+        for item in table(name).query("PK = :pk", {":pk": shard}, consistent=True)
+    )
+    return [sk for sk in items if message["signalId"] in sk]
+
+
+def test_a_lost_message_is_sent_again_by_the_sweeper(
+    desk: Desk, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, follow = desk.follower(strategy)
+    desk.send(strategy, ENTER)
+    desk.sqs.receive_message(QueueUrl=desk.aws.signal_queue_url)
+    event = {"detail": {"queueIsEmpty": True}}
+    swept = desk.handlers["job_sweeper"].handler(event, LambdaContext())
+    assert swept["fanOuts"] >= 1
+    desk.deliver()
+    assert [each["status"] for each in desk.executions(user, follow)["items"]] == ["OPEN"]
+
+
+def test_a_signal_whose_stop_is_on_the_wrong_side_of_the_market_is_refused(desk: Desk, strategy: str) -> None:
+    user, follow = desk.follower(strategy)
+    desk.send(strategy, ENTER | {"stop": 20500, "takeProfits": []})
+    desk.deliver()
+    listed = desk.ask("signal_admin", "GET", f"/v1/admin/strategy/{strategy}/signal/list")["items"]
+    assert [(each["status"], each["reason"]) for each in listed] == [("REFUSED", "SUSPECT_PRICE")]
+    assert (user.orders, desk.executions(user, follow)["items"]) == ([], [])
+
+
+def test_the_executions_of_another_users_follow_are_not_found(desk: Desk, strategy: str) -> None:
+    _, follow = desk.follower(strategy)
+    path = f"/v1/priv/strategy/follow/{follow}/execution/list"
+    other = call(desk.handlers["strategy_automated"].handler, "GET", path, caller=claims(str(uuid4())))
+    unknown = path.replace(follow, str(uuid4()))
+    missing = call(desk.handlers["strategy_automated"].handler, "GET", unknown, caller=claims(str(uuid4())))
+    assert (other.status, other.body) == (missing.status, missing.body)
+    assert other.status == 404

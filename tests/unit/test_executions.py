@@ -1,0 +1,301 @@
+"""What a signal becomes for a follower: the order, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from local.doubles.binance import PaperControl, PaperExchange
+from purser.exchanges.orders import NewOrder, OrderType, Side
+from purser.executions.model import ExecutionStatus, SkipReason, execution_id, shuffled
+from purser.follows.model import Follower, Protections
+from purser.orders.model import EntryType, ManualOrder, Stop, StopType
+from purser.signals.model import Level, Mode, State
+from purser.strategies.model import Direction
+from purser.trading_accounts.model import TradingLimits
+from tests.support.executions import PRICE, SYMBOL, FollowedAccount
+from tests.support.fakes import FakeClock
+from tests.support.intents import USER_ID, CutDesk
+from tests.support.paper_in_process import ControlInProcess, DirectDesk
+
+D = Decimal
+
+
+@pytest.fixture(scope="module")
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="module")
+def exchange(clock: FakeClock) -> Iterator[PaperExchange]:
+    with PaperExchange(clock=clock) as exchange:
+        yield exchange
+
+
+@pytest.fixture(scope="module")
+def control(exchange: PaperExchange) -> PaperControl:
+    return ControlInProcess(exchange)
+
+
+@pytest.fixture(scope="module")
+def desk(exchange: PaperExchange, clock: FakeClock) -> CutDesk:
+    return DirectDesk(exchange, clock)
+
+
+@pytest.fixture
+def account(control: PaperControl, desk: CutDesk, clock: FakeClock) -> FollowedAccount:
+    return FollowedAccount(control, desk, clock)
+
+
+def skipped(account: FollowedAccount) -> tuple[SkipReason | None, Decimal, int]:
+    assert account.execution.status is ExecutionStatus.SKIPPED
+    return account.execution.reason, account.position, len(account.open_orders)
+
+
+def test_a_signal_becomes_a_sized_and_protected_position(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    execution = account.execution
+    assert (execution.status, execution.amount, execution.leverage) == (ExecutionStatus.OPEN, D("0.175"), 1)
+    # 2 % of 10,000 are 200; the next step of 0.001 would lose more.
+    assert execution.risk == D("199.24458750")
+    assert account.position == D("0.175")
+    account.check_protected()
+    entry = next(order for order in account.orders if "orderId" in order)
+    assert (entry["type"], entry["timeInForce"], D(entry["price"])) == ("LIMIT", "IOC", D(20100))
+    exits = {order["orderType"]: order for order in account.open_orders}
+    assert D(exits["STOP_MARKET"]["triggerPrice"]) == D(19000)
+    taken = sorted(D(o["quantity"]) for o in account.open_orders if o["orderType"] == "TAKE_PROFIT")
+    assert taken == [D("0.087"), D("0.088")]
+    (position,) = account.control.positions(account.api_key)
+    assert D(position["isolatedWallet"]) > 0
+
+
+def test_a_trade_is_in_the_history_of_strategies(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    intent = account.store.intent(account.world.account_id, account.execution.id)
+    assert intent is not None
+    assert intent.strategy is not None
+    assert (intent.strategy.name, intent.strategy.trade_side, intent.strategy.leverage) == ("Trend", "BUY", 1)
+
+
+def test_a_repeated_job_places_nothing_again(account: FollowedAccount) -> None:
+    job = account.enter(1)
+    account.executor.execute(job)
+    before = account.orders
+    account.executor.execute(job)
+    # Planned anew after a planner was killed: the same follower in another job.
+    account.executor.execute(replace(job, id="again"))
+    assert account.orders == before
+
+
+def test_a_close_signal_closes_the_trade_and_its_exits(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.exit(2)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.position, account.open_orders) == (D(0), [])
+    orders = account.orders
+    account.executor.execute(job)
+    assert account.orders == orders
+
+
+def test_a_close_signal_without_a_trade_is_skipped(account: FollowedAccount) -> None:
+    account.executor.execute(account.exit(1))
+    assert skipped(account) == (SkipReason.NOTHING_OPEN, D(0), 0)
+
+
+def test_an_opposite_signal_closes_the_trade_and_opens_another(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.enter(2, Direction.SHORT)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.OPEN
+    assert account.position < 0
+    account.check_protected()
+    assert len(account.open_orders) == 3
+
+
+def test_an_opposite_signal_that_may_not_enter_still_closes_the_trade(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    account.change(active=False)
+    job = account.enter(2, Direction.SHORT)
+    account.executor.execute(job)
+    assert account.execution_of(job).reason is SkipReason.NOT_ACTIVE
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_a_late_close_signal_leaves_the_trade_of_a_later_signal(account: FollowedAccount) -> None:
+    late = account.exit(2)
+    account.executor.execute(account.enter(3))
+    position = account.position
+    account.executor.execute(late)
+    assert account.execution_of(late).reason is SkipReason.EXPIRED
+    assert account.position == position
+    account.check_protected()
+
+
+def test_a_late_signal_to_enter_leaves_the_trade_of_a_later_signal(account: FollowedAccount) -> None:
+    late = account.enter(2, Direction.SHORT)
+    account.executor.execute(account.enter(3))
+    position = account.position
+    account.executor.execute(late)
+    assert account.execution_of(late).reason is SkipReason.EXPIRED
+    assert account.position == position
+
+
+def test_a_limit_entry_rests_with_its_stop(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900)))
+    execution = account.execution
+    assert (execution.status, execution.worst_price) == (ExecutionStatus.RESTING, D(19900))
+    assert account.position == 0
+    account.control.prices(BTC_USDT="19900")
+    account.check_protected()
+    assert account.position == execution.amount
+
+
+def stop_follow(account: FollowedAccount) -> None:
+    account.change(active=False)
+
+
+def suspend_follow(account: FollowedAccount) -> None:
+    account.change(active=False, suspended=True)
+
+
+def change_strategy(account: FollowedAccount) -> None:
+    account.change(strategy_id="other")
+
+
+def disable_account(account: FollowedAccount) -> None:
+    account.world.access.account = replace(account.world.access.account, active=False)
+
+
+def halt(account: FollowedAccount) -> None:
+    account.market.mode = Mode.HALTED
+
+
+def reduce_only(account: FollowedAccount) -> None:
+    account.market.mode = Mode.REDUCING
+
+
+def wait(account: FollowedAccount) -> None:
+    account.clock.advance(60_000)
+
+
+def close_strategy(account: FollowedAccount) -> None:
+    account.market.state = State()
+
+
+def demand_equity(account: FollowedAccount) -> None:
+    account.change(protections=Protections(min_equity_usd=D("10000.01")))
+
+
+def open_by_hand(account: FollowedAccount) -> None:
+    desk = account.world.desk
+    desk.place(account.credential, SYMBOL, NewOrder("by-hand", Side.BUY, OrderType.MARKET, D("0.01")))
+
+
+def reach_open_trades(account: FollowedAccount) -> None:
+    account.world.access.account = replace(account.world.access.account, limits=TradingLimits(max_open_trades=1))
+    order = ManualOrder("ETH/USDT", EntryType.MARKET, Side.BUY, D(1), stop=Stop(D(900), StopType.MARKET))
+    account.world.orders.create(USER_ID, account.world.account_id, "by-hand", order)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (stop_follow, SkipReason.NOT_ACTIVE),
+        (suspend_follow, SkipReason.PLAN),
+        (change_strategy, SkipReason.NOT_ACTIVE),
+        (disable_account, SkipReason.KEY),
+        (halt, SkipReason.HALTED),
+        (reduce_only, SkipReason.HALTED),
+        (wait, SkipReason.EXPIRED),
+        (close_strategy, SkipReason.EXPIRED),
+        (demand_equity, SkipReason.MIN_EQUITY),
+    ],
+)
+def test_a_signal_is_skipped(
+    account: FollowedAccount, prepare: Callable[[FollowedAccount], None], reason: SkipReason
+) -> None:
+    job = account.enter(1)
+    prepare(account)
+    account.executor.execute(job)
+    assert skipped(account) == (reason, D(0), 0)
+
+
+def test_a_position_by_hand_is_left_alone(account: FollowedAccount) -> None:
+    open_by_hand(account)
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (SkipReason.SYMBOL_BUSY, D("0.01"), 0)
+
+
+def test_no_more_trades_are_opened_than_the_user_allows(account: FollowedAccount) -> None:
+    reach_open_trades(account)
+    account.executor.execute(account.enter(1))
+    assert (account.execution.status, account.execution.reason) == (ExecutionStatus.SKIPPED, SkipReason.MAX_TRADES)
+
+
+def test_a_market_beyond_the_worst_price_is_not_entered(account: FollowedAccount) -> None:
+    account.control.prices(BTC_USDT="20101")
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (SkipReason.SLIPPAGE, D(0), 0)
+
+
+def test_what_a_thin_market_fills_is_kept_and_protected(account: FollowedAccount) -> None:
+    account.control.depth(BTC_USDT="0.1")
+    try:
+        account.executor.execute(account.enter(1))
+    finally:
+        account.control.depth(BTC_USDT="0")
+    assert account.execution.status is ExecutionStatus.OPEN
+    assert account.position == D("0.1")
+    account.check_protected()
+    taken = sum(D(order["quantity"]) for order in account.open_orders if order["orderType"] == "TAKE_PROFIT")
+    assert taken == D("0.1")
+
+
+def test_a_follower_with_the_least_equity_is_too_small(control: PaperControl, desk: CutDesk, clock: FakeClock) -> None:
+    account = FollowedAccount(control, desk, clock, "20")
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (SkipReason.TOO_SMALL, D(0), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"multiAssets": True}, SkipReason.MULTI_ASSETS), ({"hedgeMode": True}, SkipReason.HEDGE_MODE)],
+)
+def test_an_account_in_a_mode_that_purser_does_not_trade_is_skipped(
+    control: PaperControl, desk: CutDesk, clock: FakeClock, settings: dict[str, Any], reason: SkipReason
+) -> None:
+    account = FollowedAccount(control, desk, clock, **settings)
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (reason, D(0), 0)
+
+
+def test_a_key_that_the_exchange_refuses_is_a_reason(account: FollowedAccount) -> None:
+    account.control.fault("/", "reject", 1, apiKey=account.api_key, code=-2015)
+    account.executor.execute(account.enter(1))
+    assert account.execution.reason is SkipReason.KEY
+
+
+def test_the_id_of_an_execution_derives_from_signal_and_follow() -> None:
+    ids = [execution_id("s", "f"), execution_id("s", "f"), execution_id("s", "g"), execution_id("t", "f")]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_followers_come_in_another_order_for_each_signal() -> None:
+    followers = [Follower("user", "account", str(number)) for number in range(50)]
+    one, two = shuffled(followers, "one"), shuffled(reversed(followers), "two")
+    assert one == shuffled(reversed(followers), "one")
+    assert sorted(one, key=followers.index) == followers
+    assert one != two
+
+
+def test_a_level_in_percent_counts_from_the_price_of_the_job(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1, stop=Level(percent=D(5))))
+    stop = next(order for order in account.open_orders if order["orderType"] == "STOP_MARKET")
+    assert D(stop["triggerPrice"]) == PRICE * D("0.95")
