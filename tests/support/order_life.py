@@ -47,7 +47,6 @@ REQUEST_MS = 28_000
 """The time after which Lambda ends a request."""
 
 BAN_S = 5
-OPENING = ("buy", "sell", "flip")
 CLIENT_IDS = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
 
 

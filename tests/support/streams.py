@@ -13,7 +13,6 @@ from tests.support.crashes import Killed
 from tests.support.template import resources
 
 SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-STREAMED = ("KeysTable", "WalletsTable", "AccountsTable")
 
 
 def new_table(logical_id: str) -> Table:
