@@ -171,6 +171,22 @@ def test_two_planners_at_once_plan_each_account_once(world: World, due_at: int |
 
 
 @pytest.mark.usefixtures("small_batches")
+def test_a_planner_sends_the_messages_of_a_faster_one_that_was_killed(world: World) -> None:
+    names = world.add_keys(5)
+
+    def overtake(step: str) -> None:
+        if step == "before extend":
+            kill_at(world, "after extend")
+            with pytest.raises(Killed):
+                world.planner.plan()
+            world.runs.interrupt = lambda _: None
+
+    world.runs.interrupt = overtake
+    world.planner.plan()
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("written", [False, True])
 def test_batches_are_smaller_while_the_store_is_slow(
     world: World, written: bool, monkeypatch: pytest.MonkeyPatch

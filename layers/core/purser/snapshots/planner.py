@@ -68,7 +68,8 @@ class SnapshotPlanner:
                 run, in_doubt = self._extend(run, list(islice(accounts, most * ACCOUNTS_A_JOB))), False
                 most = min(2 * most, JOBS_AT_ONCE)
             except StaleRun:
-                run, in_doubt = self._runs.begin(run), False
+                # Whoever was faster may be killed before its messages are sent.
+                run, in_doubt = self._runs.begin(run), True
                 accounts = self._accounts.active(run.last_account)
             except Unavailable:
                 # A slow store may take fewer jobs in time. It may also have taken these, but not have answered.

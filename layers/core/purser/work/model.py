@@ -26,7 +26,7 @@ class Delivery:
     returns_in_ms: int | None = None
 
     def lease_ms(self, most: int) -> int:
-        """Return the length of a lease that may have ``most``."""
+        """Return the length of a lease: ``most``, or less if the message is delivered again sooner."""
         return most if self.returns_in_ms is None else min(most, self.returns_in_ms)
 
 
