@@ -538,6 +538,36 @@ def test_exits_do_not_trade_a_later_position_of_the_same_side(account: Account) 
     assert account.intent().state is State.DONE
 
 
+@pytest.mark.parametrize("given", [{"take_profits": (D(21000),)}, {"take_profits": (D(21000),), "stop": STOP}])
+@pytest.mark.parametrize("watched", [0, 2])
+def test_exits_do_not_trade_a_later_position_of_the_same_amount(
+    account: Account, given: dict[str, Any], watched: int
+) -> None:
+    """A stop that was placed beside a resting entry outlives the position."""
+    account.order(EntryType.LIMIT, price=D(19500), **given)
+    account.price(19500)
+    account.world.reconcile(watched)
+    account.trade("-0.05")
+    account.trade("0.05")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.05"), [])
+    assert account.intent().state is State.DONE
+
+
+def test_trades_are_read_only_while_a_position_has_changed_lately(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.world.reconcile(2)
+    asked: list[str] = []
+
+    def note(call: Request, _: bool) -> Answer:
+        asked.append(call.path)
+        return account.exchange.handle(call)
+
+    account.desk.wire.perform = note
+    account.world.reconcile(1)
+    assert asked == [ALGO_ORDER, POSITION]
+
+
 def test_a_lost_stop_is_not_placed_on_a_later_position(account: Account) -> None:
     """The venue ends a stop with its position."""
     account.order(stop=STOP, take_profits=(D(21000),))

@@ -26,7 +26,7 @@ from purser.exchanges.order_wire import (
     parse_contracts,
     parse_margin,
     parse_order,
-    parse_position_amount,
+    parse_position_reading,
     parse_positions,
     parse_trade,
     with_execution,
@@ -42,6 +42,7 @@ from purser.exchanges.orders import (
     Order,
     OrderType,
     Position,
+    PositionReading,
     Refusal,
     Trade,
 )
@@ -252,8 +253,8 @@ class CcxtOrderDesk(CcxtGateway):
         symbols = {contract.id: contract.symbol for contract in self._listed_contracts().values()}
         return [replace(position, symbol=symbols.get(position.symbol, position.symbol)) for position in found]
 
-    def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        return self._in_one_way_mode(POSITION, parse_position_amount, credential, symbol)
+    def position_reading(self, credential: ApiCredential, symbol: str) -> PositionReading:
+        return self._in_one_way_mode(POSITION, parse_position_reading, credential, symbol)
 
     def _in_one_way_mode(self, call: Call, parse: Callable[[Any], T], credential: ApiCredential, symbol: str) -> T:
         """Return what ``parse`` makes of a contract's rows of ``positionRisk``, and refuse hedge mode."""

@@ -17,6 +17,7 @@ from purser.exchanges.orders import (
     Order,
     OrderStatus,
     Position,
+    PositionReading,
     Trade,
 )
 from purser.exchanges.wire import amount_of, each_row, finite, rows, total_of_all_assets
@@ -166,10 +167,12 @@ def _open_position(answer: Any) -> Any:
     return next((row for row in rows(answer) if amount_of(row["positionAmt"])), None)
 
 
-def parse_position_amount(answer: Any) -> Decimal:
-    """Read the amount of the position from ``positionRisk``: negative for a short position."""
+def parse_position_reading(answer: Any) -> PositionReading:
+    """Read the amount of the position and its last change from ``positionRisk``."""
     row = _open_position(answer)
-    return amount_of(row["positionAmt"]) if row else Decimal(0)
+    if row is None:
+        return PositionReading(Decimal(0), changed_at=0)
+    return PositionReading(amount_of(row["positionAmt"]), int(row["updateTime"]))
 
 
 def is_hedged(answer: Any) -> bool:

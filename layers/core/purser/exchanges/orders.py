@@ -228,6 +228,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionReading:
+    """The amount of a position, negative if short, and the time of its last change, by the venue's clock."""
+
+    amount: Decimal
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capacity:
     """The position that an account can carry in a contract once its present one is closed.
 
@@ -304,8 +312,8 @@ class OrderDesk(Protocol):
     def brackets(self, credential: ApiCredential, symbol: str) -> Sequence[LeverageBracket]:
         """Return a contract's brackets of leverage, the smallest first, at most an hour old."""
 
-    def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """Return the amount of the position in a contract, negative if short, in one request."""
+    def position_reading(self, credential: ApiCredential, symbol: str) -> PositionReading:
+        """Return the amount of the position in a contract, and when it last changed, in one request."""
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         """Place an order of a contract.

@@ -9,7 +9,17 @@ from typing import TypeVar
 
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential, TradeType
-from purser.exchanges.orders import SENDING_WINDOW_MS, NewOrder, Order, OrderDesk, OrderType, Refusal, Side, Trade
+from purser.exchanges.orders import (
+    SENDING_WINDOW_MS,
+    NewOrder,
+    Order,
+    OrderDesk,
+    OrderType,
+    PositionReading,
+    Refusal,
+    Side,
+    Trade,
+)
 from purser.orders.intents import CLEARING_RESERVE_MS, LAST_CALL_MS
 from purser.orders.model import random_client_id
 
@@ -53,7 +63,11 @@ class Calls:
 
     def position(self) -> Decimal:
         """Return the amount of the position, negative if short. Readings lag behind fills."""
-        return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+        return self.position_reading().amount
+
+    def position_reading(self) -> PositionReading:
+        """Return the amount of the position, and when it last changed."""
+        return self._persist(lambda: self._desk.position_reading(self._credential, self._symbol))
 
     def position_surely(self, readings: int = TRIES) -> Decimal:
         """Return the amount of the position, and believe only so many readings that there is none."""

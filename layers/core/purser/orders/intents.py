@@ -34,6 +34,9 @@ CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 It is a little longer than the venue's window, because clocks differ.
 """
 
+LONGEST_LOOK_MS = 30_000
+"""The time before an intent was stored in which its position may have been read. The venue's clock differs, too."""
+
 WATCH_AFTER_MS = 3_000
 """The time after which an intent that rests is due again, for the next run of the reconciler, which runs once a minute.
 

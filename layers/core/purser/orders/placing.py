@@ -18,7 +18,7 @@ from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Order, OrderDesk, OrderStatus, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
-from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, Intent, State
+from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, LONGEST_LOOK_MS, Intent, State
 from purser.orders.model import (
     CLIENT_ID_PREFIX,
     Leg,
@@ -178,9 +178,18 @@ class Placement:
         return self._resume(entry)
 
     def _is_as_reported(self, entry: Order) -> bool:
-        """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
+        """Return whether there is a position, and it is what the orders have left of it, as they were last reported.
+
+        One that has changed since the last look may have been closed, and opened again with the same amount.
+        """
         left = not_executed(entry, self._intent.placed[1:])
-        return left > 0 and _on_side(entry, self._calls.position()) == left
+        if left <= 0:
+            return False
+        reading = self._calls.position_reading()
+        if _on_side(entry, reading.amount) != left:
+            return False
+        is_unchanged = reading.changed_at < self._intent.updated_at - LONGEST_LOOK_MS
+        return is_unchanged or amount_left(entry, self._calls.trades_since(entry), reading.amount) > 0
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
