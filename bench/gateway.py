@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from bench.artefacts import BASELINES, BUILD
+from bench.world import NO_LIMIT, OPEN_LANE
 from local.client import Running
 from local.doubles.binance.client import PaperControl
 from tests.support import local_system
@@ -19,7 +20,6 @@ from tests.support.samples import Catalog, Request
 from tests.support.senders import HttpSender, HttpSubject
 
 BARE = Request("GET", "/v1/bare")
-NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,14 @@ def gateway(scratch: Path) -> Iterator[Gateway]:
 
 
 def _with_bare_route(template: dict[str, Any]) -> dict[str, Any]:
-    """Return the template with one more route for signed-in users, and without rate limits."""
+    """Return the template with one more route for signed-in users, and without limits of rate and weight."""
     resources = template["Resources"]
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Api":
             resource["Properties"].pop("MethodSettings", None)
+        variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+        if "EGRESS_LANES" in variables:
+            variables["EGRESS_LANES"] = OPEN_LANE
     route = {"RestApiId": {"Ref": "CustomerApi"}, "Path": BARE.path, "Method": BARE.method}
     resources["BareRoute"] = {
         "Type": "AWS::Serverless::Function",

@@ -43,6 +43,8 @@ from tests.support.user_pool import UserPool
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 HOLDINGS = {"USDT": "800", "BTC": "0.0125", "ETH": "0.4", "BNB": "1.5"}
 NO_LIMIT = 10**9
+OPEN_LANE = f"bench=127.0.0.1 weight {NO_LIMIT}"
+"""An egress lane (``EgressLanes``) whose request weight no measurement can spend."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,12 @@ def world() -> Iterator[World]:
                 paper = PaperControl(paper_url)
                 paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
                 users = UserPool()
-                known = {"UserPool": users.id, "UserPoolClient": users.client_id, "ExchangeEndpoint": paper_url}
+                known = {
+                    "UserPool": users.id,
+                    "UserPoolClient": users.client_id,
+                    "ExchangeEndpoint": paper_url,
+                    "EgressLanes": OPEN_LANE,
+                }
                 physical = {**_resources(), **known, **_paying(at)}
                 yield World(physical, environment, paper, paper_url, users, stripe)
     finally:
