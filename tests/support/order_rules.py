@@ -24,10 +24,10 @@ MARKET = "BTCUSDT"
 RUN_INTERVAL_MS = 60_000
 """The interval between runs of the reconciler."""
 
-RUN_MS = 5_000
-"""The longest run of the reconciler for one account without faults."""
+LOOK_MS = 2_000
+"""The longest look of the reconciler at one account without faults."""
 
-PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + RUN_MS
+PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + LOOK_MS
 SWEEP_MS = 5 * 60_000
 MOST_CLOSINGS = 100
 """The number of closings of one intent that are told from others. A thin market takes many."""
@@ -291,11 +291,9 @@ class Rules:
             return SWEEP_MS
         if self._is_stuck(entry_of(intent)):
             return STUCK_LIFETIME_MS + PROMPTLY_MS
-        # A run finds that the successor of an intent has failed, and the next one looks after the intent again.
-        gave_way = any(later.replaces == intent.id for later in self.intents.values())
         # An entry that has turned a position of the user's leaves less than it filled, and readings may lag behind.
         is_unclear = self._executed[entry_of(intent)] != sum(self._executed[name] for name in exits_of(intent))
-        return PROMPTLY_MS + RUN_INTERVAL_MS if gave_way or is_unclear else PROMPTLY_MS
+        return PROMPTLY_MS + RUN_INTERVAL_MS if is_unclear else PROMPTLY_MS
 
     def _is_stuck(self, name: str) -> bool:
         """Return whether a conditional order was triggered and never executed. It may still be, for all one knows."""

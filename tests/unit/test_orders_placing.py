@@ -769,6 +769,19 @@ def test_a_request_ends_in_time_although_no_call_is_answered_after_its_entry(acc
     assert account.intent().state is State.UNKNOWN or not account.position
 
 
+def test_a_request_that_has_no_time_left_for_its_entry_cancels_nothing(account: Account) -> None:
+    account.hand(stop_by_hand(16000))
+    perform = account.desk.wire.perform
+
+    def perform_slowly(call: Request, is_late: bool) -> Answer:
+        account.clock.advance(6_000 if call.path == "/fapi/v3/account" else 0)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = perform_slowly
+    assert account.order(EntryType.LIMIT, price=D(19500)).state is State.FAILED
+    assert len(account.open_orders) == 1
+
+
 def test_a_request_for_a_clearing_ends_in_time_although_no_call_is_answered(account: Account) -> None:
     account.trade("0.03")
     began_at = account.clock.now

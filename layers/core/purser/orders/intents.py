@@ -26,7 +26,7 @@ ENTRY_RESERVE_MS = 16_000
 """The least time to send an entry in: four slow calls, for entry, stop, position and closing it."""
 
 CLEARING_RESERVE_MS = 5_000
-"""The further time that closing a position for a new order needs. Usually it takes a second."""
+"""The further time that clearing the symbol for a new order needs. Usually it takes a second."""
 
 CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 """The time after which an order that the exchange does not know will never arrive. The venue refuses late ones.

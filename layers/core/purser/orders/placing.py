@@ -18,7 +18,14 @@ from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Order, OrderDesk, OrderStatus, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
-from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, LONGEST_LOOK_MS, Intent, State
+from purser.orders.intents import (
+    CLEARING_LIFETIME_MS,
+    CLEARING_RESERVE_MS,
+    ENTRY_RESERVE_MS,
+    LONGEST_LOOK_MS,
+    Intent,
+    State,
+)
 from purser.orders.model import (
     CLIENT_ID_PREFIX,
     Leg,
@@ -111,6 +118,7 @@ class Placement:
             if max(self._now(), self._calls.quiet_at) + clearing_ms + ENTRY_RESERVE_MS > deadline:
                 raise self._undone(ExchangeUnavailable())
 
+        check_time(CLEARING_RESERVE_MS)
         self._clear(check_time)
         check_time()
         return self._complete(self._enter(self._intent.entry), {})
