@@ -34,7 +34,7 @@ CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 It is a little longer than the venue's window, because clocks differ.
 """
 
-LONGEST_LOOK_MS = 30_000
+LONGEST_LOOK_MS = 50_000
 """The time before an intent was stored in which its position may have been read. The venue's clock differs, too."""
 
 WATCH_AFTER_MS = 3_000
