@@ -14,7 +14,7 @@ from purser.exchanges.orders import NewOrder, OrderType, Side
 from purser.executions.model import ExecutionStatus, SkipReason, execution_id, shuffled
 from purser.follows.model import Follower, Protections
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
-from purser.signals.model import Level, Mode, State
+from purser.signals.model import Level, Mode, State, TakeProfit
 from purser.strategies.model import Direction
 from purser.trading_accounts.model import TradingLimits
 from tests.support.executions import PRICE, SYMBOL, FollowedAccount
@@ -299,3 +299,13 @@ def test_a_level_in_percent_counts_from_the_price_of_the_job(account: FollowedAc
     account.executor.execute(account.enter(1, stop=Level(percent=D(5))))
     stop = next(order for order in account.open_orders if order["orderType"] == "STOP_MARKET")
     assert D(stop["triggerPrice"]) == PRICE * D("0.95")
+
+
+def test_exits_lie_on_the_ticks_of_the_venue(account: FollowedAccount) -> None:
+    take_profits = (TakeProfit(Level(percent=D("1.77777")), D(100)),)
+    account.executor.execute(account.enter(1, stop=Level(percent=D("3.33333")), take_profits=take_profits))
+    assert account.execution.status is ExecutionStatus.OPEN
+    account.check_protected()
+    exits = {order["orderType"]: D(order["triggerPrice"]) for order in account.open_orders}
+    # Both towards the entry: the stop loses no more than was sized, and the take-profit is reached no later.
+    assert exits == {"STOP_MARKET": D("19333.4"), "TAKE_PROFIT": D("20355.5")}

@@ -14,6 +14,8 @@ Amounts are in the base asset, prices and money in the quote asset, which counts
     d = s · (W - X) + f · (W + X)       loss of one unit at the stop, with the fees of entry and exit
     A = floor(min(E · r / 100 / d, most) / q) · q
 
+The stop and the take-profits are moved to the tick towards P, since the venue refuses prices between ticks.
+
 All of it is exact, and A is rounded once, down. So the loss A · d is never above E · r / 100, if the stop closes the
 position at X or better. No formula bounds the loss by a gap beyond X. The margin of an isolated position does.
 
@@ -150,8 +152,8 @@ def size(
         amount=amount,
         leverage=leverage,
         worst_price=case.worst_price,
-        stop=setup.exits.stop,
-        take_profits=tuple(_shared(setup.exits.take_profits, steps, contract)),
+        stop=case.stop,
+        take_profits=tuple(_shared(case.take_profits, steps, contract)),
         risk=case.loss(steps),
         capped_by=cap,
     )
@@ -181,7 +183,11 @@ class _Case:
         self._price = Fraction(setup.price)
         self.worst_price = self._worst_price(Fraction(protections.slippage_percent) / 100)
         self._worst = Fraction(self.worst_price)
-        self._stop = Fraction(setup.exits.stop)
+        self.stop = self._towards_entry(setup.exits.stop, gains=False)
+        self.take_profits = [
+            (self._towards_entry(price, gains=True), share) for price, share in setup.exits.take_profits
+        ]
+        self._stop = Fraction(self.stop)
         self._exit = self._stop * (1 - self._sign * Fraction(STOP_SLIPPAGE))
         self._unit_loss = self._sign * (self._worst - self._exit) + Fraction(TAKER_FEE) * (self._worst + self._exit)
         buffer = max(abs(self._worst - self._exit) * BUFFER_DISTANCES, self._worst * LEAST_BUFFER)
@@ -195,6 +201,12 @@ class _Case:
             return floor(worst / tick) * self._contract.tick
         worst = self._price * max(1 - slippage, Fraction(self._contract.price_floor))
         return ceil(worst / tick) * self._contract.tick
+
+    def _towards_entry(self, price: Decimal, *, gains: bool) -> Decimal:
+        """Return an exit's price on the tick towards the entry. The venue refuses others."""
+        ticks = Fraction(price) / Fraction(self._contract.tick)
+        is_above = gains == (self._sign > 0)
+        return (floor(ticks) if is_above else ceil(ticks)) * self._contract.tick
 
     @property
     def is_too_tight(self) -> bool:
