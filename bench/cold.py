@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from bench.artefacts import ROOT, Artefact
 from bench.processes import Reading, run
 from bench.report import Table, mb, ms, times
 from bench.world import World
+from purser.clock import now_ms
+from purser.http.wire import iso
 from tests.support.events import claims, proxy_event
+from tests.support.signals import alert
 from tests.support.user_pool import PASSWORD
 
 ROUNDS, NAIVE_ROUNDS = 5, 3
@@ -52,11 +56,23 @@ def _cancellation(world: World) -> Any:
     return events.batch([world.end_account(world.new_account())])
 
 
+def _alert(world: World) -> Any:
+    path = f"/v1/pub/webhook/signal/{world.new_strategy().id}"
+    return proxy_event("POST", path, alert("enter_long", now_ms()))
+
+
+def _bus_signal(world: World) -> Any:
+    detail = {"strategyId": world.new_strategy().id, "action": "ENTER", "side": "LONG", "stop": "19000"}
+    return events.bodies([{"id": str(uuid.uuid4()), "time": iso(now_ms()), "detail": detail}])
+
+
 OWN = (
     First("AccountExchange", "live balance", _live_balance),
     First("Session", "login", _login),
     First("BalanceSnapshotWorker", "a job of one key", _job),
     First("OrderCancellationWorker", "a cancellation", _cancellation),
+    First("SignalWebhook", "an alert", _alert),
+    First("SignalEventWorker", "a signal", _bus_signal),
 )
 """Requests that need stored data. All other functions get their sample event."""
 
@@ -90,8 +106,8 @@ NOT_FOUND = frozenset(
 """Functions whose sample events ask for something that does not exist. They look it up and do nothing else."""
 
 
-STATUSES = {"SignalWebhook": 401, "StripeWebhook": 400}
-"""Statuses other than 200. The samples of webhooks have a wrong secret and an old signature."""
+STATUSES = {"StripeWebhook": 400}
+"""Statuses other than 200. The sample of a Stripe webhook has an old signature."""
 
 
 def _sample(function: str) -> First:

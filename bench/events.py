@@ -17,7 +17,12 @@ class Queued(Protocol):
 
 def batch(work: Sequence[Queued]) -> dict[str, Any]:
     """Return the SQS event that delivers work for the first time."""
-    return {"Records": [_record(number, json.dumps(item.message)) for number, item in enumerate(work)]}
+    return bodies([item.message for item in work])
+
+
+def bodies(messages: Sequence[Any]) -> dict[str, Any]:
+    """Return the SQS event that delivers messages for the first time."""
+    return {"Records": [_record(number, json.dumps(message)) for number, message in enumerate(messages)]}
 
 
 def _record(number: int, body: str) -> dict[str, Any]:

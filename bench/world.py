@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from subprocess import PIPE
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,7 @@ from local.doubles.binance import PaperControl
 from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.double import Served
 from purser import process
+from purser.audit.store import recording
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
@@ -31,12 +33,19 @@ from purser.clock import day_of, now_ms
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
 from purser.plans.model import public_plans
+from purser.signals.model import SecretHash
+from purser.signals.secrets import hashed
+from purser.signals.store import DynamoSecretStore
 from purser.snapshots.model import Job, Run
 from purser.snapshots.store.runs import DynamoRunStore
+from purser.strategies.model import Strategy
+from purser.strategies.store import DynamoStrategyStore
 from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.model import RESEND_AFTER_MS
 from tests.support.accounts import sealed_credential, trading_account
+from tests.support.audit import entry
+from tests.support.signals import SECRET, a_strategy
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool
 
@@ -93,6 +102,14 @@ class World:
         job = Job(run.id, "000001", run.date, refs, due_at=now + RESEND_AFTER_MS)
         runs.extend(runs.begin(run).extended([job], now_ms()), [job])
         return job
+
+    def new_strategy(self) -> Strategy:
+        """Publish a strategy whose signals have the secret of ``tests.support.signals``."""
+        strategy, recorded = a_strategy(), partial(recording, self.table("AuditTable"))
+        DynamoStrategyStore(self.table("StrategiesTable"), recorded).add(strategy, entry())
+        digest = SecretHash(hashed(SECRET), now_ms())
+        DynamoSecretStore(self.table("StrategiesTable"), recorded).add(strategy.id, digest, 1, entry())
+        return strategy
 
     def new_queue(self) -> str:
         """Make a queue and return its URL."""

@@ -188,6 +188,7 @@ PATHS: tuple[tuple[str, Sample], ...] = (
     ("/v1/priv/strategy/follow/exchange/key/", lambda world: [world.automated_key]),
     ("/v1/priv/strategy/follow/", lambda world: world.follows),
     ("/v1/pub/strategy/", lambda world: world.strategies),
+    ("/v1/pub/webhook/signal/", lambda world: world.strategies),
     ("/v1/admin/strategy/profile/", lambda world: world.risk_profiles),
     ("/v1/admin/strategy/", lambda world: world.strategies),
     ("/v1/admin/account/user/", lambda world: [world.user[0]]),
@@ -233,6 +234,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         LONG | {"type": "TRAILING_STOP", "price": 15000, "callbackRate": 1},
     ],
     "POST /v1/admin/strategy/{id}/result": [{"side": "SHORT", "entryPrice": "110.5", "exitPrice": 100} | DAY],
+    "POST /v1/admin/strategy/{id}/signal": [
+        {"action": "ENTER", "side": "LONG", "stop": 19000},
+        {"action": "ENTER", "side": "SHORT", "type": "LIMIT", "price": 20000, "stop": "20100.5", "expirySeconds": 60},
+        {"action": "EXIT"},
+    ],
     "POST /accounts": [
         {"accountType": "individual", "profile": {"individual": {"name": NAME, "email": "ada@example.com"}}},
         {"accountType": "business", "profile": {"business": {"legalBusinessName": "Analytical Engines"}}},
@@ -240,6 +246,9 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PATCH /accounts/{accountID}": [{"metadata": {"a": "b", "c": None}}, {"foreignID": "engine-1"}],
 }
 """Whole bodies for operations whose rules depend on each other."""
+
+TRADING_MODE = "/v1/admin/trading/mode"
+"""It concerns all strategies of the system, which other tests use too. So it is only ever set to what it is."""
 
 
 def make_real(case: Any, world: World, data: st.DataObject) -> None:
@@ -252,6 +261,8 @@ def make_real(case: Any, world: World, data: st.DataObject) -> None:
     if whole and _mostly(data):
         case.body = data.draw(st.sampled_from(whole))
         return
+    if path == TRADING_MODE and isinstance(case.body, dict) and case.body.get("mode") in ("REDUCING", "HALTED"):
+        case.body["mode"] = "ACTIVE"
     for container in (case.query, case.body):
         if isinstance(container, dict):
             _fill(container, world, data)

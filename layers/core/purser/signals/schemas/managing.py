@@ -75,6 +75,10 @@ class SignalEvent(BaseModel):
     time: Moment
     detail: SignalEventDetail
 
+    def stamped_at(self, now: int) -> int:
+        """Return the end of the second of ``time``, or now, so that it is not before a signal that was made in it."""
+        return min(now, self.time + 999)
+
     @property
     def key(self) -> str:
         """The key that a repeat has too: a second delivery, or a replay of an archive, has the id of the first."""
