@@ -7,21 +7,17 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from functools import cache
 from io import BytesIO
 from typing import Any
 
-import jsonpath_ng.ext
 from moto.backends import get_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.cloud import moto_caches
 from local.cloud.account import ACCOUNT, REGION
 from local.cloud.sign_in import SignedInUsers
 from local.doubles.kit.loopback import WsgiApp, local_only
-
-# moto makes a parser of each rule's paths for every event, which takes longer than the rest of publishing it.
-jsonpath_ng.ext.parse = cache(jsonpath_ng.ext.parse)  # type: ignore[attr-defined]
 
 READ_ONLY = ("Describe", "Get", "List", "InitiateAuth", "AdminInitiateAuth", "AdminGet", "AdminList")
 
@@ -65,6 +61,7 @@ class Aws:
         self.on_users_changed: Callable[[], None] = lambda: None
         # Refuse a wrong one-time password.
         os.environ["MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP"] = "true"
+        moto_caches.install()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         moto: Any = DomainDispatcherApplication(create_backend_app)
         self.sent = Signal()

@@ -28,6 +28,9 @@ LAST_IDLE_SECONDS = 600
 
 WAIT_SECONDS = 60
 
+START_SECONDS = 0.3
+"""The time that a call waits for one of the function's processes before it starts another, which takes longer."""
+
 
 class NoSuchFunction(LocalError):
     """The template has no function of that name."""
@@ -140,6 +143,8 @@ class _Pool:
         """Return an idle process, or None with a slot for a new one."""
         self._bury()
         with self._changed:
+            if self._slots:
+                self._changed.wait_for(lambda: self._idle, START_SECONDS)
             free = self._changed.wait_for(lambda: self._idle or self._slots < MAX_WORKERS, WAIT_SECONDS)
             if not free:
                 raise Busy(f"{self._function.name} has been busy for a minute")
@@ -172,7 +177,7 @@ class _Pool:
         with self._changed:
             if usable and worker in self._live:
                 self._idle.append(worker)
-                self._changed.notify()
+                self._changed.notify_all()
                 return
             self._live.discard(worker)
         self._retire([worker])
@@ -185,4 +190,4 @@ class _Pool:
     def _free_slots(self, count: int) -> None:
         with self._changed:
             self._slots -= count
-            self._changed.notify(count)
+            self._changed.notify_all()

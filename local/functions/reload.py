@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,18 +87,22 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 def _look(folder: Path) -> Snapshot:
-    """Return time and size of each file, without bytecode."""
+    """Return time and size of each file, without bytecode. It is asked often, so it makes no paths."""
     found: Snapshot = {}
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in files:
-            path = Path(place, name)
-            try:
-                stat = path.stat()
-            except FileNotFoundError:  # An editor's file that is gone already.
-                continue
-            found[str(path.relative_to(folder))] = (stat.st_mtime_ns, stat.st_size)
+    _look_into(str(folder), "", found)
     return found
+
+
+def _look_into(folder: str, prefix: str, found: Snapshot) -> None:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # A folder or file may be gone already.
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    _look_into(entry.path, f"{prefix}{entry.name}/", found)
+                continue
+            with suppress(FileNotFoundError):
+                stat = entry.stat()
+                found[prefix + entry.name] = (stat.st_mtime_ns, stat.st_size)
 
 
 def _copy(source: Path, built: Path, names: set[str]) -> None:

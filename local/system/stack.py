@@ -64,7 +64,7 @@ class Options:
 
     Port 0 means free ports. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
     ``until``, the system stops when the process of that number has ended. The demo strategies have results for each
-    of the latest ``demo_days``.
+    of the latest ``demo_days``. With ``in_memory``, the tables are gone when the system has ended.
     """
 
     port: int = 3000
@@ -74,6 +74,7 @@ class Options:
     bare: bool = False
     until: int | None = None
     demo_days: int = 365
+    in_memory: bool = False
 
 
 class Stack:
@@ -104,7 +105,7 @@ class Stack:
         doubles = "" if options.bare else ", the paper exchange and the Stripe double"
         self._console.step(f"starting the database, the AWS services{doubles}")
         with ThreadPoolExecutor(3) as pool:
-            database = self._serve(pool, lambda: dynamodb.start(options.state / "data"))
+            database = self._serve(pool, lambda: dynamodb.start(None if options.in_memory else options.state / "data"))
             if not options.bare:
                 self.paper_url = f"http://127.0.0.1:{port + 1}"
                 self.stripe_url = f"http://127.0.0.1:{port + 2}"

@@ -82,8 +82,9 @@ class Desk:
         records: list[dict[str, Any]] = []
         sqs, url = boto3.client("sqs"), settings().require("billing_queue_url")
         while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            entries = [{"Id": str(i), "ReceiptHandle": each["ReceiptHandle"]} for i, each in enumerate(found)]
+            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
             for each in found:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
                 attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}
                 records.append(
                     {

@@ -38,8 +38,8 @@ class Subscriber:
         sqs, found = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             found += [json.loads(message["Body"]) for message in messages]
-            for message in messages:
-                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+            entries = [{"Id": str(i), "ReceiptHandle": each["ReceiptHandle"]} for i, each in enumerate(messages)]
+            sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
         return found
 
 

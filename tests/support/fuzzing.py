@@ -84,7 +84,7 @@ class World:
     @cached_property
     def user(self) -> tuple[str, str]:
         """The id and the email of a user with the largest plan."""
-        email = new_user(self._system, PASSWORD)
+        email = new_user(self._system)
         user_id = subject_of(self._token(email))
         plan = {"subscriptionId": self.plans[-1]}
         self.call("PUT", f"/v1/admin/account/user/{user_id}/subscription", plan, by=self.admin)
@@ -174,9 +174,17 @@ class World:
         return [self.call("POST", "/accounts", body)["accountID"] for _ in range(4)]
 
     @cached_property
+    def password(self) -> str:
+        """The password of the user, which few operations need, and which takes long to hash."""
+        pool = self._system.stack["resources"]["UserPool"]["Ref"]
+        cognito = client("cognito-idp", self._system.stack["awsUrl"])
+        cognito.admin_set_user_password(UserPoolId=pool, Username=self.user[1], Password=PASSWORD, Permanent=True)
+        return PASSWORD
+
+    @cached_property
     def session(self) -> dict[str, Any]:
         """A session of the user."""
-        body = {"email": self.user[1], "password": PASSWORD}
+        body = {"email": self.user[1], "password": self.password}
         answer = requests.post(f"{self._url}/api/v3/auth/login", json=body, timeout=60)
         session: dict[str, Any] = answer.json()["data"]
         return session
@@ -213,7 +221,7 @@ FIELDS: dict[str, Sample] = {
     "price": lambda _: [19000, "18000.5"],
     "leverage": lambda _: [5],
     "email": lambda world: [world.user[1]],
-    "password": lambda _: [PASSWORD],
+    "password": lambda world: [world.password],
     "refreshToken": lambda world: [world.session["refreshToken"]],
 }
 """The values of a field of a query or a body, by its name."""

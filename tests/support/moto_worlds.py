@@ -11,6 +11,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.cloud import moto_caches
 from local.cloud.sign_in import SignedInUsers
 from tests.support.services import serve_worlds
 
@@ -33,5 +34,6 @@ def open_account() -> str:
 
 
 if __name__ == "__main__":
+    moto_caches.install()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     serve_worlds(open_account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +69,18 @@ def test_a_long_idle_process_ends_while_another_is_busy() -> None:
     with processes.worker():
         processes.trim()
         assert [worker.is_alive for worker in made] == [False, True]
+
+
+def test_a_call_waits_for_a_busy_process_before_it_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes, made = idle_for(0)
+    monkeypatch.setattr(pool, "START_SECONDS", 60)
+    with ThreadPoolExecutor(1) as thread:
+        with processes.worker() as busy:
+            waiting = thread.submit(processes._take)
+        assert waiting.result() is busy
+    monkeypatch.setattr(pool, "START_SECONDS", 0)
+    with processes.worker():
+        assert len(made) == 2
 
 
 def test_only_a_long_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
