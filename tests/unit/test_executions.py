@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from local.doubles.binance import PaperControl, PaperExchange
-from purser.exchanges.orders import NewOrder, OrderType, Side
+from purser.errors import Unfinished
+from purser.exchanges.orders import MarginType, NewOrder, OrderType, Side
+from purser.executions.executor import WORKING_MS
 from purser.executions.model import ExecutionStatus, SkipReason, execution_id, shuffled
 from purser.follows.model import Follower, Protections
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
@@ -226,7 +228,58 @@ def test_a_signal_is_skipped(
     assert skipped(account) == (reason, D(0), 0)
 
 
-def test_a_position_by_hand_is_left_alone(account: FollowedAccount) -> None:
+@pytest.mark.parametrize("prepare", [close_strategy, halt, wait])
+def test_a_signal_that_is_stopped_while_it_waits_for_its_order_lock_enters_nowhere(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FollowedAccount], None]
+) -> None:
+    begin = account.store.begin
+
+    def begin_late(*given: Any) -> None:
+        begin(*given)
+        prepare(account)
+
+    monkeypatch.setattr(account.store, "begin", begin_late)
+    account.executor.execute(account.enter(1))
+    assert account.execution.status is ExecutionStatus.SKIPPED
+    assert (account.orders, account.world.store.stored_locks) == ([], [])
+
+
+def test_no_follower_is_begun_with_when_no_time_is_left(account: FollowedAccount) -> None:
+    job = account.enter(1)
+    executor = account.executor
+    ticks = iter([account.clock(), account.clock() + WORKING_MS])
+    executor._now = lambda: next(ticks)
+    with pytest.raises(Unfinished):
+        executor.execute(job)
+    assert account.store.executions == {}
+
+
+def test_a_trade_that_takes_the_place_of_the_closed_one_meanwhile_is_left_alone(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.executor.execute(account.enter(1))
+    job, later = account.exit(2), account.enter(3, Direction.SHORT)
+    trade_of = account.executor._trade
+
+    def trade_before(*given: Any) -> Any:
+        trade = trade_of(*given)
+        monkeypatch.undo()
+        account.executor.execute(later)
+        return trade
+
+    monkeypatch.setattr(account.executor, "_trade", trade_before)
+    account.executor.execute(job)
+    assert account.execution_of(job).reason is SkipReason.EXPIRED
+    assert account.position < 0
+    account.check_protected()
+    account.settle(job)
+    account.check_protected()
+    assert account.position < 0
+
+
+@pytest.mark.parametrize("margin_type", MarginType)
+def test_a_position_by_hand_is_left_alone(account: FollowedAccount, margin_type: MarginType) -> None:
+    account.world.desk.set_margin_type(account.credential, SYMBOL, margin_type)
     open_by_hand(account)
     account.executor.execute(account.enter(1))
     assert skipped(account) == (SkipReason.SYMBOL_BUSY, D("0.01"), 0)

@@ -256,11 +256,11 @@ class Executor:
             closing = _closing(trade, str(uuid.uuid4()), signal, self._now())
             self._carry_out(follower, closing, trade, self._stores.executions.begin_closing)
         self._check_current(signal)
-        follow, waiting = self._follow(task, follower)
+        follow, others = self._follow(task, follower)
         account, credential = self._open(follower)
         if not account.active:
             raise Skipped(SkipReason.KEY)
-        self._check_open_trades(account, signal)
+        waiting = self._waiting(account, others, signal)
         profile = self._stores.catalog.find([], [follow.risk_profile_id])[1][follow.risk_profile_id]
         try:
             with self._accounts.recording_key_status(account):
@@ -274,25 +274,23 @@ class Executor:
             raise _skipped(refusal) from None
         self._send(task, self._ordered(task, follower, sized), account, credential, sized, profile)
 
-    def _follow(self, task: Task, follower: Follower) -> tuple[Follow, int]:
-        """Return the follow, and how many of its account's follows may still open a trade."""
+    def _follow(self, task: Task, follower: Follower) -> tuple[Follow, list[Follow]]:
+        """Return the follow, and the other active ones of its account."""
         follows = self._stores.follows.of_account(follower.user_id, follower.trading_account_id)
         follow = next((each for each in follows if each.id == follower.follow_id), None)
         if follow is None or follow.strategy_id != task.signal.strategy_id:
             raise Skipped(SkipReason.NOT_ACTIVE)
         if not follow.active:
             raise Skipped(SkipReason.PLAN if follow.suspended else SkipReason.NOT_ACTIVE)
-        taken = self._stores.executions.open_symbols(follower.trading_account_id)
-        waiting = [each for each in follows if each.active and each.symbol not in taken and each.id != follow.id]
-        return follow, len(waiting) + 1
+        return follow, [each for each in follows if each.active and each.id != follow.id]
 
-    def _check_open_trades(self, account: TradingAccount, signal: Signal) -> None:
+    def _waiting(self, account: TradingAccount, others: list[Follow], signal: Signal) -> int:
+        """Return how many follows of an account may still open a trade, this one included."""
+        taken = [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
         most = account.limits.max_open_trades
-        if most is None:
-            return
-        others = [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
-        if len(others) >= most:
+        if most is not None and len(taken) >= most:
             raise Skipped(SkipReason.MAX_TRADES)
+        return 1 + sum(each.symbol not in taken for each in others)
 
     def _margin(self, credential: ApiCredential, symbol: str) -> Margin:
         margin = self._desk.margin(credential, symbol)
