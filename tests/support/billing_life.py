@@ -382,9 +382,9 @@ class BillingLife:
         """Look at the subscription, and at the billing history."""
         user = USERS[who]
         shown, operation = self.run("look", lambda: self.payments.subscription(user))
-        self.run("look", lambda: self.payments.invoices(user))
         if shown and not operation.is_disturbed and shown.id not in self._plans(user):
             self.rules.broken.append(f"{shown.id} is shown, and does not run")
+        self.run("look", lambda: self.payments.invoices(user))
 
     # webhooks, and the worker
 
