@@ -56,12 +56,15 @@ def send_signal(
 
 @app.get("/v1/admin/strategy/<id>/signal/list")
 def list_signals(id: StrategyId, caller: Admin, limit: SignalLimit = 50, nextToken: NextToken = None) -> SignalList:
-    """List the signals of a strategy with what became of them, newest first."""
+    """List the signals of a strategy with what became of them, newest first, and the modes."""
     listed = f"signals:{id}"
-    page, counts = signals().newest(id, page_position(listed, nextToken, SIGNAL_POSITION), limit)
+    found = signals().newest(id, page_position(listed, nextToken, SIGNAL_POSITION), limit)
     return SignalList(
-        items=[signal_answer(signal, counts.get(signal.id, {})) for signal in page.rows],
-        nextToken=page_token(listed, page.position) if page.position else None,
+        mode=found.state.mode,
+        tradingMode=found.trading,
+        openSide=found.state.direction,
+        items=[signal_answer(signal, found.counts.get(signal.id, {})) for signal in found.page.rows],
+        nextToken=page_token(listed, found.page.position) if found.page.position else None,
     )
 
 

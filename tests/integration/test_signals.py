@@ -290,10 +290,12 @@ def test_modes_are_set_for_one_strategy_and_for_all(admin: Ask, strategy: str, w
     assert admin("PUT", f"{strategy}/mode", {"mode": "STOPPED"}).status == 422
     assert admin("PUT", "/v1/admin/trading/mode", {"mode": "HALTED"}).body == {"mode": "HALTED"}
     try:
+        shown = admin("GET", f"{strategy}/signal/list").body
         refused = webhook(alert("enter_short", secret)).body
     finally:
         assert admin("PUT", "/v1/admin/trading/mode", {"mode": "ACTIVE"}).status == 200
     assert refused.items() >= {"status": "REFUSED", "reason": "HALTED"}.items()
+    assert (shown["mode"], shown["tradingMode"], shown["openSide"]) == ("ACTIVE", "HALTED", None)
 
 
 def bus_event(detail: dict[str, Any], id: str, at: int) -> dict[str, Any]:

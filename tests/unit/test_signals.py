@@ -82,7 +82,7 @@ def test_the_work_remains_if_the_queue_is_down(world: World, monkeypatch: pytest
 
     monkeypatch.setattr(world.queue, "send", fail)
     assert world.alert("enter_long").status is Status.ACCEPTED
-    assert len(world.store.fan_outs) == 1
+    assert [work.due_at for work in world.store.fan_outs] == [NOW + MINUTE]
 
 
 def test_entries_and_exits_act_on_the_trade_of_their_direction(world: World) -> None:
@@ -443,11 +443,11 @@ def test_a_refused_entry_that_was_left_meanwhile_changes_no_trade(world: World) 
 def test_signals_are_listed_the_newest_first(world: World) -> None:
     for _ in range(3):
         world.became("enter_long")
-    page, counts = world.signals.newest(world.strategy.id, None, 2)
-    assert [signal.received_at for signal in page.rows] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
-    rest, _ = world.signals.newest(world.strategy.id, page.position, 2)
+    first = world.signals.newest(world.strategy.id, None, 2)
+    assert [signal.received_at for signal in first.page.rows] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
+    rest = world.signals.newest(world.strategy.id, first.page.position, 2).page
     assert ([signal.status for signal in rest.rows], rest.position) == ([Status.ACCEPTED], None)
-    assert counts == {}
+    assert (first.counts, first.state.direction, first.trading) == ({}, Direction.LONG, Mode.ACTIVE)
     with pytest.raises(NotFound):
         world.signals.newest("unknown", None, 2)
 

@@ -18,7 +18,7 @@ from purser.signals import secrets
 from purser.signals.alerts import LONGEST_LAG_S, Alert, Order, Unreadable, loaded, read
 from purser.signals.deciding import decide, undo
 from purser.signals.model import (
-    RESEND_AFTER_MS,
+    FIRST_DUE_MS,
     Action,
     FanOut,
     Level,
@@ -28,6 +28,7 @@ from purser.signals.model import (
     Signal,
     Source,
     StaleState,
+    State,
     Status,
     TakeProfit,
     signal_id,
@@ -49,6 +50,19 @@ class NewSignal:
     key: str
     source: Source
     order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a strategy's signals with the counts of their executions by signal, and the state of the strategy.
+
+    ``trading`` is the mode of all strategies together.
+    """
+
+    page: Page[Signal]
+    counts: Mapping[str, Counts]
+    state: State
+    trading: Mode
 
 
 class Signals:
@@ -150,16 +164,17 @@ class Signals:
         self._store.refuse(refused, None if after == before else after, before.version)
         return refused
 
-    def newest(self, strategy_id: str, before: str | None, limit: int) -> tuple[Page[Signal], Mapping[str, Counts]]:
-        """Return a page of a strategy's signals, the newest first, and the counts of their executions by signal.
+    def newest(self, strategy_id: str, before: str | None, limit: int) -> Listed:
+        """Return a page of a strategy's signals, the newest first.
 
         Raises:
             NotFound: there is no such strategy.
         """
-        found(self._store.standing(strategy_id, "", self._now()).strategy)
+        standing = self._store.standing(strategy_id, "", self._now())
+        found(standing.strategy)
         page = cut(self._store.newest(strategy_id, before, limit + 1), lambda _: True, limit)
         accepted = [signal.id for signal in page.rows if signal.status is Status.ACCEPTED]
-        return page, self._store.counts(accepted)
+        return Listed(page, self._store.counts(accepted), standing.state, standing.trading)
 
 
 def _knows(alert: Alert | None, standing: Standing) -> bool:
@@ -239,7 +254,7 @@ def _fan_out(signal: Signal) -> FanOut | None:
         strategy_id=signal.strategy_id,
         signal_id=signal.id,
         received_at=signal.received_at,
-        due_at=signal.received_at + RESEND_AFTER_MS,
+        due_at=signal.received_at + FIRST_DUE_MS,
     )
 
 

@@ -130,8 +130,11 @@ class SignalAnswer(WireModel):
 
 
 class SignalList(WireModel):
-    """Signals of a strategy, newest first."""
+    """Signals of a strategy, newest first, with its mode, that of all trading, and the side of its open trade."""
 
+    mode: Mode
+    tradingMode: Mode
+    openSide: Direction | None
     items: list[SignalAnswer]
     nextToken: str | None
 
