@@ -23,6 +23,15 @@ def signals() -> Signals:
     return Signals(store, queue("signal_queue_url"), now_ms, _deployment_key)
 
 
+def prepare_to_receive() -> None:
+    """Build what the first signal of a process needs, the clients of AWS included."""
+    from purser.aws.clients import client
+
+    signals()
+    for service in ("dynamodb", "sqs"):
+        client(service)
+
+
 @kept
 def signal_secrets() -> Secrets:
     """The use case of secrets."""
