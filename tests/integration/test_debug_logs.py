@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ import aws_lambda_powertools
 import pytest
 
 from local.places import ROOT
+from purser.aws.tables import Table
+from purser.clock import now_ms
+from purser.strategies.store import DynamoStrategyStore
+from tests.support.audit import entry, recording
 from tests.support.aws import Aws
 from tests.support.events import Answered, answered, claims, proxy_event
 from tests.support.function_process import FunctionProcess, started
 from tests.support.paper import Paper
+from tests.support.signals import SECRET, a_strategy, alert
 from tests.support.user_pool import PASSWORD, UserPool
 
 AWS_VARIABLES = (
@@ -28,6 +33,7 @@ AWS_VARIABLES = (
     "AWS_ENDPOINT_URL_DYNAMODB",
 )
 SNAPSHOT_VARIABLES = ("CREDENTIAL_KEY_ID", "CANCELLATION_QUEUE_URL", "BACKFILL_QUEUE_URL", "EXCHANGE_ENDPOINT")
+SIGNAL_VARIABLES = ("SIGNAL_QUEUE_URL", "SIGNAL_SIGNING_KEY")
 
 Ask = Callable[..., Answered]
 
@@ -47,7 +53,7 @@ def logs(tmp_path: Path) -> Path:
 @pytest.fixture
 def ask(aws: Aws, pool: UserPool, _paper_server: Paper, tmp_path: Path, logs: Path) -> Iterator[Ask]:
     """Return a function that asks another function, by its folder's name, at DEBUG."""
-    variables = {name: os.environ[name] for name in (*aws.tables, *SNAPSHOT_VARIABLES)}
+    variables = {name: os.environ[name] for name in (*aws.tables, *SNAPSHOT_VARIABLES, *SIGNAL_VARIABLES)}
     variables |= {"USER_POOL_ID": pool.id, "USER_POOL_CLIENT_ID": pool.client_id, "LOG_LEVEL": "DEBUG"}
     variables |= {"STAGE": "test", "POWERTOOLS_SERVICE_NAME": "purser", "POWERTOOLS_METRICS_NAMESPACE": "Purser"}
     aws_variables = {name: os.environ[name] for name in AWS_VARIABLES}
@@ -112,8 +118,27 @@ def test_no_log_at_debug_has_a_secret(ask: Ask, pool: UserPool, paper: Paper, lo
     assert registered.status == 200, registered.text
 
     secrets = [PASSWORD, wrong, *tokens, renewed.body["data"]["accessToken"], key["secret"], ssn]
+    assert_unlogged(secrets, logs, {"session", "credential", "customer"})
+
+
+def test_no_log_at_debug_has_the_secret_of_a_strategy(aws: Aws, ask: Ask, logs: Path) -> None:
+    strategy = a_strategy()
+    DynamoStrategyStore(Table(aws.tables["STRATEGIES_TABLE"]), recording(aws.tables)).add(strategy, entry())
+    admin, path = claims(groups=["admin"]), f"/v1/pub/webhook/signal/{strategy.id}"
+    issued = ask("signal_admin", "POST", f"/v1/admin/strategy/{strategy.id}/secret", caller=admin)
+    assert issued.status == 200, issued.text
+    secret, wrong = issued.body["secret"], f"wrong-{uuid4().hex}"
+    assert ask("signal_webhook", "POST", path, alert("enter_long", now_ms(), secret=secret)).status == 200
+    assert ask("signal_webhook", "POST", path, alert("enter_long", now_ms(), secret=wrong)).status == 401
+    headers = {"X-Purser-Signature": f"t=1,v1={wrong}"}
+    assert ask("signal_webhook", "POST", path, alert("enter_long", now_ms()), headers=headers).status == 401
+    assert_unlogged([secret, issued.body["signingKey"], wrong, SECRET], logs, {"signal_admin", "signal_webhook"})
+
+
+def assert_unlogged(secrets: Sequence[str], logs: Path, functions: set[str]) -> None:
+    """Assert that these functions have logs, and that no secret is in them."""
     written = {log.stem: log.read_text() for log in logs.glob("*.log")}
-    assert written.keys() == {"session", "credential", "customer"}
+    assert written.keys() == functions
     for secret in secrets:
         for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("=")):
             assert [name for name, text in written.items() if form in text] == []
