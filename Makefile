@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup ports run check test test-long lint openapi package-check build deploy stripe-check token invoke events \
+.PHONY: help setup ports run check test test-long lint openapi package-check build deploy stripe-check token invoke signal events \
 	bench lock reset clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
@@ -12,7 +12,7 @@ WORKERS ?= auto
 # The environment's USER is who develops; only one given to make says who signs in.
 WHO := $(if $(filter command,$(origin USER)),$(USER),demo)
 # Recipes read what was given from the environment, where no character is special: "$$PORT".
-export PORT STAGE WHO FUNCTION EVENT PRICES
+export PORT STAGE WHO FUNCTION EVENT PRICES STRATEGY SIDE STOP
 
 # Relative, since the path of this folder may have spaces.
 APP := .venv/app/bin
@@ -98,6 +98,11 @@ invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/�
 	@$(RUNNING)
 	@test -n "$$FUNCTION" || { echo "Name a function, as in make invoke FUNCTION=Session." >&2; exit 1; }
 	@$(LOCAL)/python -m local invoke --function "$$FUNCTION" $${EVENT:+--event "$$EVENT"}
+
+signal: ## send a signal to a strategy's followers (STRATEGY=<id> SIDE=LONG|SHORT|EXIT, STOP=<price> for an entry)
+	@$(RUNNING)
+	@test -n "$$STRATEGY$$SIDE" || { echo "Name both, as in make signal STRATEGY=… SIDE=EXIT." >&2; exit 1; }
+	@$(LOCAL)/python -m local signal --strategy "$$STRATEGY" --side "$$SIDE" $${STOP:+--stop "$$STOP"}
 
 events: ## show the events of the running system as they come, all from the first one
 	@tail -n +1 -F .local/events.jsonl

@@ -50,6 +50,21 @@ class Running:
         result: dict[str, str] = self._post(f"/functions/{function}", json.dumps(event).encode())
         return result
 
+    def post(self, user: str, path: str, body: Any) -> Any:
+        """Post to an API as a demo user, and return the answer.
+
+        Raises:
+            Failed: the API refused.
+            NotRunning: the system is gone.
+        """
+        headers = {"Authorization": f"Bearer {self.token(user)}", "Content-Type": "application/json"}
+        call = Request(self.stack["url"] + path, json.dumps(body).encode(), headers, method="POST")
+        try:
+            with urlopen(call, timeout=CALL_SECONDS) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise Failed(f"{error.code} {error.read().decode()}") from None
+
     def _post(self, path: str, body: bytes) -> dict[str, Any]:
         headers = {KEY_HEADER: self.stack["controlKey"], "Content-Type": "application/json"}
         call = Request(self.stack["controlUrl"] + path, body, headers, method="POST")

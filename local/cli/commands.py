@@ -98,6 +98,15 @@ def invoke(options: argparse.Namespace) -> int:
     return 1 if result["error"] else 0
 
 
+def send_signal(options: argparse.Namespace) -> int:
+    """Send a signal as an administrator, and print what became of it."""
+    body = {"action": "EXIT"} if options.side == "EXIT" else {"action": "ENTER", "side": options.side}
+    body |= {"stop": options.stop} if options.stop else {}
+    running = Running(options.state)
+    print(json.dumps(running.post("admin", f"/v1/admin/strategy/{options.strategy}/signal", body)))
+    return 0
+
+
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -131,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--function", required=True)
     command.add_argument("--event", type=Path, nargs="?", help="a JSON file; {} without one")
     command.set_defaults(command=invoke)
+    command = commands.add_parser("signal", help="send a signal of a strategy")
+    command.add_argument("--strategy", required=True, help="its id")
+    command.add_argument("--side", required=True, choices=("LONG", "SHORT", "EXIT"))
+    command.add_argument("--stop", help="the price of the stop; without it, the default of the strategy")
+    command.set_defaults(command=send_signal)
     for each in commands.choices.values():
         each.add_argument("--state", type=Path, default=STATE, help="the folder of what the system keeps")
     return parser

@@ -221,7 +221,16 @@ def test_commands_print_results_or_one_line_of_error(system: Running, tmp_path: 
     without_event = run("invoke", "--function", "JobSweeper", "--state", state, "--event")
     assert without_event.returncode == 0, without_event.stderr
 
+    new = {"name": "By command", "exchangeId": "BINANCE", "symbol": "SOL/USDT"}
+    strategy = system.post("admin", "/v1/admin/strategy", new)["id"]
+    sent = run("signal", "--strategy", strategy, "--side", "SHORT", "--state", state)
+    assert (json.loads(sent.stdout)["status"], json.loads(sent.stdout)["reason"]) == ("REFUSED", "NO_STOP")
+    exiting = run("signal", "--strategy", strategy, "--side", "EXIT", "--state", state)
+    assert json.loads(exiting.stdout)["reason"] == "NOTHING_OPEN"
+
     for refused in (
+        run("signal", "--strategy", "unknown", "--side", "EXIT", "--state", state),
+        run("signal", "--strategy", strategy, "--side", "UP", "--state", state),
         run("token", "--user", "nobody", "--state", state),
         run("invoke", "--function", "Nothing", "--state", state),
         run("token", "--state", tmp_path),
