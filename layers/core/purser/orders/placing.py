@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -460,12 +459,12 @@ class Placement:
     def _left_of(self, entry: Order, exits: dict[str, Order]) -> Decimal:
         """Return how much is left to close of what the entry has opened.
 
-        A closing whose answer was lost may still be executed. Another one does no harm if the whole position is of the
-        entry. If some of it is the user's, this waits until it is certain what became of the first.
+        A closing whose answer was lost may still be executed. This waits until it is certain what became of it.
         """
         if self._has_lost_closing:
-            with suppress(ExchangeUnavailable):
-                self._find_closings()
+            self._calls.wait_until_quiet(self._deadline)
+            self._find_closings()
+            self._has_lost_closing = False
         left = self._not_closed(entry, exits)
         if left <= 0:
             return left
@@ -473,11 +472,6 @@ class Placement:
         open_amount = _on_side(entry, position)
         if open_amount == left:
             return left
-        if self._has_lost_closing and open_amount > left:
-            self._calls.wait_until_quiet(self._deadline)
-            self._find_closings()
-            self._has_lost_closing = False
-            return self._left_of(entry, exits)
         for leg in self._intent.exits:
             if leg.order.client_id in exits:
                 exits[leg.order.client_id] = self._find(leg) or exits[leg.order.client_id]
