@@ -77,6 +77,7 @@ def execution_of(user_id: str, account_id: str, follow_id: str) -> Execution:
         symbol=SYMBOL,
         created_at=NOW,
         updated_at=NOW,
+        job_id="job",
         amount=Decimal("0.175"),
         leverage=2,
         worst_price=Decimal(20100),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import boto3
 import pytest
 
 from purser.bootstrap.exchanges import order_desk, public_gateway
+from purser.bootstrap.executions import fan_out_worker
 from purser.executions.store import LAYOUT
 from purser.signals.store import FAN_OUT_LAYOUT
 from tests.support.aws import Aws
@@ -174,6 +176,17 @@ def test_messages_that_come_twice_trade_once_and_leave_no_work(desk: Desk, strat
     desk.deliver()
     assert user.orders == placed
     assert left(message) == []
+
+
+def test_a_signal_that_is_planned_twice_counts_each_follower_once(desk: Desk, strategy: str) -> None:
+    desk.follower(strategy)
+    signal = desk.send(strategy, ENTER)
+    fan_out = fan_out_worker()._store.get(strategy, signal)
+    assert fan_out is not None
+    # The first planner was killed when it had planned all jobs.
+    fan_out_worker()._process(replace(fan_out, version=99))
+    desk.deliver()
+    assert [(each["state"], each["count"]) for each in desk.counts(strategy)[signal]] == [("OPEN", 1)]
 
 
 def left(message: dict[str, str]) -> list[str]:

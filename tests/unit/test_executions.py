@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from local.doubles.binance import PaperControl, PaperExchange
-from purser.errors import Unfinished
+from purser.errors import ExchangeUnavailable, Unfinished
 from purser.exchanges.orders import MarginType, NewOrder, OrderType, Side
 from purser.executions.executor import WORKING_MS
 from purser.executions.model import ExecutionStatus, SkipReason, execution_id, shuffled
-from purser.follows.model import Follower, Protections
+from purser.executions.service import Executions
+from purser.follows.model import Follow, Follower, Protections
+from purser.orders.intents import CLEARING_LIFETIME_MS
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from purser.signals.model import Level, Mode, State, TakeProfit
 from purser.strategies.model import Direction
@@ -51,6 +53,16 @@ def desk(exchange: PaperExchange, clock: FakeClock) -> CutDesk:
 @pytest.fixture
 def account(control: PaperControl, desk: CutDesk, clock: FakeClock) -> FollowedAccount:
     return FollowedAccount(control, desk, clock)
+
+
+class FoundFollow:
+    """The only follow."""
+
+    def __init__(self, follow: Follow) -> None:
+        self._follow = follow
+
+    def find(self, user_id: str, follow_id: str) -> Follow | None:
+        return self._follow
 
 
 def skipped(account: FollowedAccount) -> tuple[SkipReason | None, Decimal, int]:
@@ -362,3 +374,123 @@ def test_exits_lie_on_the_ticks_of_the_venue(account: FollowedAccount) -> None:
     exits = {order["orderType"]: D(order["triggerPrice"]) for order in account.open_orders}
     # Both towards the entry: the stop loses no more than was sized, and the take-profit is reached no later.
     assert exits == {"STOP_MARKET": D("19333.4"), "TAKE_PROFIT": D("20355.5")}
+
+
+def test_a_price_that_cannot_be_right_is_not_traded(account: FollowedAccount) -> None:
+    # The fan-out does not look at prices again in a second attempt.
+    limit, stop = PRICE * 10, Level(percent=D(5))
+    job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=limit, stop=stop, take_profits=())
+    account.executor.execute(job)
+    assert skipped(account) == (SkipReason.SUSPECT_PRICE, D(0), 0)
+
+
+def test_no_entry_is_sent_that_the_end_of_the_function_could_cut(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = account.world.access
+    get = access.get
+
+    def get_slowly(user_id: str, trading_account_id: str) -> Any:
+        account.clock.advance(WORKING_MS)
+        return get(user_id, trading_account_id)
+
+    job = account.enter(1, expires_at=account.clock() + 3_600_000)
+    monkeypatch.setattr(access, "get", get_slowly)
+    with pytest.raises(Unfinished):
+        account.executor.execute(job)
+    assert (account.store.executions, account.orders) == ({}, [])
+    monkeypatch.undo()
+    account.executor.execute(job)
+    assert account.execution.status is ExecutionStatus.OPEN
+
+
+def test_two_signals_at_once_open_no_more_trades_than_the_user_allows(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = replace(account.world.access.account, limits=TradingLimits(max_open_trades=1))
+    account.world.access.account = limited
+    begin = account.store.begin
+
+    def begin_after_another(*given: Any) -> None:
+        reach_open_trades(account)
+        begin(*given)
+
+    monkeypatch.setattr(account.store, "begin", begin_after_another)
+    account.executor.execute(account.enter(1))
+    assert (account.execution.status, account.execution.reason) == (ExecutionStatus.SKIPPED, SkipReason.MAX_TRADES)
+    assert {order["symbol"] for order in account.orders} == {"ETHUSDT"}
+
+
+def test_a_close_signal_leaves_what_the_user_opened_after_the_stop(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    account.control.prices(BTC_USDT="18999")
+    account.control.prices(BTC_USDT=PRICE)
+    assert account.position == 0
+    open_by_hand(account)
+    account.clock.advance(15_000)
+    job = account.exit(2)
+    account.settle(job)
+    assert account.position == D("0.01")
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+
+
+def test_a_close_signal_is_carried_out_after_its_first_try_came_to_nothing(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.exit(2)
+    account.control.fault("/fapi/v1/order", "http_503", 1000, apiKey=account.api_key)
+    assert account.run_cut(job) == "unfinished"
+    account.control.clear_faults()
+    account.check_protected()
+    account.clock.advance(CLEARING_LIFETIME_MS)
+    account.settle(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_a_close_signal_waits_for_the_clearing_of_its_user(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    job, world = account.exit(2), account.world
+    account.control.fault("/fapi/v1/order", "http_503", 1000, apiKey=account.api_key)
+    with pytest.raises(ExchangeUnavailable):
+        world.orders.clear_position(USER_ID, world.account_id, SYMBOL)
+    assert account.run_cut(job) == "unfinished"
+    account.control.clear_faults()
+    account.clock.advance(CLEARING_LIFETIME_MS)
+    world.reconcile(1)
+    account.settle(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert account.position == 0
+
+
+def test_an_entry_that_a_close_signal_withdraws_was_not_executed(account: FollowedAccount) -> None:
+    job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900))
+    account.executor.execute(job)
+    account.executor.execute(account.exit(2))
+    listed = Executions(account.store, FoundFollow(account.follow), account.clock)
+    page, _ = listed.page(USER_ID, account.follow.id, None, 10)
+    assert [each.status for each in page] == [ExecutionStatus.CLOSED, ExecutionStatus.FAILED]
+
+
+def test_an_entry_that_rested_is_listed_as_executed_then(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900)))
+    account.control.prices(BTC_USDT="19900")
+    account.clock.advance(15_000)
+    account.world.reconcile(1)
+    listed = Executions(account.store, FoundFollow(account.follow), account.clock)
+    ((only,), _) = listed.page(USER_ID, account.follow.id, None, 10)
+    assert only.status is ExecutionStatus.OPEN
+
+
+def test_a_key_that_is_refused_with_the_order_is_a_reason(account: FollowedAccount) -> None:
+    account.control.fault("/fapi/v1/order", "reject", 1, apiKey=account.api_key, code=-2015)
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (SkipReason.KEY, D(0), 0)
+
+
+def test_an_order_that_is_looked_for_leaves_its_job_unfinished(account: FollowedAccount) -> None:
+    job = account.enter(1)
+    account.control.fault("/fapi/v1/order", "timeout_after", 1000, apiKey=account.api_key)
+    assert account.run_cut(job) == "unfinished"
+    account.settle(job)
+    account.executor.execute(job)
+    assert account.execution.status.is_settled

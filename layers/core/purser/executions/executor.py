@@ -42,6 +42,7 @@ from purser.orders.intents import State as IntentState
 from purser.orders.model import EntryType, Leg, ManualOrder, Role, Stop, StopType, legs_of
 from purser.orders.service import Begin, Orders
 from purser.ports import Access
+from purser.signals.deciding import is_plausible
 from purser.signals.model import Mode, Signal
 from purser.strategies.model import Direction, RiskProfile, Strategy
 from purser.trading_accounts.model import TradingAccount
@@ -156,9 +157,12 @@ class Executor:
         return None
 
     def _new(self, task: Task, follower: Follower) -> Execution:
-        now = self._now()
+        now, known = self._now(), task.known.get(follower.follow_id)
+        if known is not None:
+            return replace(known, updated_at=now)
         return Execution(
             signal_id=task.signal.id,
+            job_id=task.job.id,
             strategy_id=task.signal.strategy_id,
             follow_id=follower.follow_id,
             user_id=follower.user_id,
@@ -171,8 +175,12 @@ class Executor:
     def _look_up(self, execution: Execution) -> None:
         """Store what became of an execution that another executor has begun. The reconciler may still be at it."""
         intent = self._stores.executions.intent(execution.trading_account_id, execution.id)
-        if intent is not None:
-            self._stores.executions.settle(execution.after(intent, self._now()))
+        if intent is None:
+            return
+        after = execution.after(intent, self._now())
+        self._stores.executions.settle(after)
+        if not after.status.is_settled:
+            raise Unfinished("the order is being looked for", retry_after=FIRST_RETRY_S)
 
     def _check_current(self, signal: Signal) -> None:
         """Check that a signal may still enter: it is not too old, not replaced, and nobody has stopped its strategy."""
@@ -197,6 +205,9 @@ class Executor:
         """Close the trade that a follower has open since an earlier signal."""
         executions, execution = self._stores.executions, self._new(task, follower)
         before = executions.intent(execution.trading_account_id, execution.id)
+        if before is not None:
+            # Another job may have begun it meanwhile.
+            execution = executions.get(execution.follow_id, execution.signal_id) or execution
         if before is not None and before.state is IntentState.DONE:
             executions.settle(execution.after(before, self._now()))
             return
@@ -219,6 +230,9 @@ class Executor:
         intent = self._stores.executions.intent(account_id, lock.intent_id) if lock else None
         if intent is None:
             return None
+        if intent.order is None and intent.signal_id is None:
+            # The user is clearing the symbol. If that comes to nothing, the trade is still there.
+            raise Unfinished("the user is clearing the symbol", retry_after=FIRST_RETRY_S)
         if intent.signal_id is None:
             raise Skipped(SkipReason.SYMBOL_BUSY)
         # Ids of signals sort by the time of their arrival.
@@ -227,17 +241,24 @@ class Executor:
         return intent
 
     def _carry_out(self, follower: Follower, closing: Intent, trade: Intent, begin: Begin) -> None:
-        """Close a trade. Leave a later one that has taken its place."""
+        """Close a trade. Leave a later one that has taken its place, and what the user has opened after it."""
         account, credential = self._open(follower)
-        of_trade = (None, trade.id, closing.id)
+        # A closing that failed has handed the lock back to the trade that it replaced.
+        of_trade = {trade.id, closing.id} | ({trade.replaces} if trade.order is None else set())
         deadline = closing.created_at + ORDER_TIME_MS
         try:
             after = self._orders.run(
-                account, credential, closing, deadline, begin, lambda begun: begun.replaces in of_trade
+                account,
+                credential,
+                closing,
+                deadline,
+                begin,
+                lambda begun: begun.replaces is not None and begun.replaces in of_trade,
             )
         except ExchangeAuthorizationFailed:
             raise Skipped(SkipReason.KEY) from None
-        if after.state is IntentState.FAILED:
+        # Without a trade to replace, it has ended by itself. What the symbol has since then is not of a signal.
+        if after.state is IntentState.FAILED and after.replaces is not None:
             raise Skipped(SkipReason.EXPIRED)
 
     def _beginning(self, execution: Execution) -> Begin:
@@ -256,6 +277,9 @@ class Executor:
             closing = _closing(trade, str(uuid.uuid4()), signal, self._now())
             self._carry_out(follower, closing, trade, self._stores.executions.begin_closing)
         self._check_current(signal)
+        # The fan-out refuses such a signal only in its first attempt, since later ones may follow on orders.
+        if not is_plausible(signal, task.job.price):
+            raise Skipped(SkipReason.SUSPECT_PRICE)
         follow, others = self._follow(task, follower)
         account, credential = self._open(follower)
         if not account.active:
@@ -286,11 +310,19 @@ class Executor:
 
     def _waiting(self, account: TradingAccount, others: list[Follow], signal: Signal) -> int:
         """Return how many follows of an account may still open a trade, this one included."""
-        taken = [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
-        most = account.limits.max_open_trades
-        if most is not None and len(taken) >= most:
+        if self._is_full(account, signal):
             raise Skipped(SkipReason.MAX_TRADES)
+        taken = self._taken(account, signal)
         return 1 + sum(each.symbol not in taken for each in others)
+
+    def _is_full(self, account: TradingAccount, signal: Signal) -> bool:
+        """Return whether an account has as many trades open, in other symbols, as its user allows."""
+        most = account.limits.max_open_trades
+        return most is not None and len(self._taken(account, signal)) >= most
+
+    def _taken(self, account: TradingAccount, signal: Signal) -> list[str]:
+        """Return the symbols in which an account has a trade open, without that of a signal."""
+        return [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
 
     def _margin(self, credential: ApiCredential, symbol: str) -> Margin:
         margin = self._desk.margin(credential, symbol)
@@ -341,6 +373,9 @@ class Executor:
         profile: RiskProfile,
     ) -> None:
         """Begin the execution and place its orders. Whatever happens then, its intent tells what became of it."""
+        if self._now() >= task.until:
+            # Closing the trade before and reading the margin may have taken long. An entry now could be cut.
+            raise Unfinished("no time is left for this entry", retry_after=FIRST_RETRY_S)
         signal, executions = task.signal, self._stores.executions
         intent = self._intent(task, execution, sized, profile)
         # The placer sends no entry without the reserve before its deadline, so none is sent after the signal expires.
@@ -348,7 +383,9 @@ class Executor:
         obstacles = list[SkipReason]()
 
         def may_act(_: Intent) -> bool:
-            obstacles.extend(filter(None, [self._obstacle(signal)]))
+            # Counted again under the order lock. Two signals that come at once must not both find the last place.
+            crowded = SkipReason.MAX_TRADES if self._is_full(account, signal) else None
+            obstacles.extend(filter(None, [self._obstacle(signal), crowded]))
             return not obstacles
 
         failure: ExchangeError | None = None
@@ -368,6 +405,8 @@ class Executor:
         if after.state is IntentState.FAILED and not after.placed:
             settled = settled.skipped(Skip(obstacles[0]) if obstacles else _skip_of(failure))
         executions.settle(settled)
+        if not settled.status.is_settled:
+            raise failure or Unfinished(retry_after=FIRST_RETRY_S)
 
     def _intent(self, task: Task, execution: Execution, sized: SizedOrder, profile: RiskProfile) -> Intent:
         signal, now = task.signal, self._now()
@@ -432,7 +471,9 @@ def _closing(trade: Intent, id: str, signal: Signal, now: int) -> Intent:
 
 def _skip_of(failure: ExchangeError | None) -> Skip:
     """Return the skip of an order of which nothing was executed, and nothing is left."""
-    if failure is None or not isinstance(failure, ExchangeBadRequest):
+    if isinstance(failure, ExchangeAuthorizationFailed):
+        return Skip(SkipReason.KEY)
+    if not isinstance(failure, ExchangeBadRequest):
         return Skip(SkipReason.EXPIRED)
     if failure.venue_code is None:
         return Skip(SkipReason.SLIPPAGE)

@@ -10,7 +10,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from purser.exchanges.orders import OrderStatus
 from purser.follows.model import Follower
 from purser.orders.intents import Intent
 from purser.orders.intents import State as IntentState
@@ -66,6 +65,8 @@ class SkipReason(StrEnum):
     """All assets of the account are margin together, so that no position is isolated."""
     SYMBOL_BUSY = "SYMBOL_BUSY"
     """The symbol has a position or an order that is not of a strategy."""
+    SUSPECT_PRICE = "SUSPECT_PRICE"
+    """The prices of the signal cannot be right at the market's."""
     VENUE_REFUSED = "VENUE_REFUSED"
     """The venue refused the order. Nothing of it is left."""
 
@@ -82,7 +83,8 @@ class ExecutionStatus(StrEnum):
     """What became of a signal for a follower.
 
     SENDING: its orders are being placed. RESTING: its entry waits for its price. OPEN: its entry was executed. CLOSED:
-    it has closed the follower's trade. FAILED: it was undone. UNKNOWN: Purser looks for out what became of it.
+    it has closed the follower's trade. FAILED: it was undone, or its entry was withdrawn before anything was executed.
+    UNKNOWN: Purser is finding out what became of it.
     """
 
     SENDING = "SENDING"
@@ -109,7 +111,7 @@ class Execution:
     """One signal for one follow. Times are Unix milliseconds.
 
     ``amount``, ``leverage``, ``worst_price`` and ``risk`` are those of the order, and ``capped_by`` is why it is
-    smaller than the risk allows. ``detail`` is the venue's code of a refusal.
+    smaller than the risk allows. ``detail`` is the venue's code of a refusal. ``job_id`` is the job that began it.
     """
 
     signal_id: str
@@ -120,6 +122,7 @@ class Execution:
     symbol: str
     created_at: int
     updated_at: int
+    job_id: str
     status: ExecutionStatus = ExecutionStatus.SENDING
     reason: SkipReason | None = None
     detail: str | None = None
@@ -155,8 +158,9 @@ def status_of(intent: Intent) -> ExecutionStatus:
     if intent.order is None:
         return ExecutionStatus.CLOSED
     entry = intent.placed_entry
-    rests = entry is not None and entry.status is OrderStatus.OPEN and not entry.filled
-    return ExecutionStatus.RESTING if rests else ExecutionStatus.OPEN
+    if entry is None or entry.filled:
+        return ExecutionStatus.OPEN
+    return ExecutionStatus.RESTING if intent.state is IntentState.RESTING else ExecutionStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from purser.errors import found
-from purser.executions.model import Execution
+from purser.executions.model import Execution, ExecutionStatus
 from purser.executions.ports import ExecutionStore
 from purser.follows.model import Follow
 
@@ -43,7 +43,7 @@ class Executions:
 
     def _as_it_is(self, execution: Execution) -> Execution:
         """Return an execution whose intent may have been completed or undone since it was stored."""
-        if execution.status.is_settled:
+        if execution.status.is_settled and execution.status is not ExecutionStatus.RESTING:
             return execution
         intent = self._store.intent(execution.trading_account_id, execution.id)
         return execution.after(intent, intent.updated_at) if intent else execution

@@ -52,6 +52,7 @@ def _item(execution: Execution) -> Item:
         "userId": execution.user_id,
         "tradingAccountId": execution.trading_account_id,
         "symbol": execution.symbol,
+        "jobId": execution.job_id,
         "status": execution.status.value,
         "reason": execution.reason.value if execution.reason else None,
         "detail": execution.detail,
@@ -79,6 +80,7 @@ def _execution_of(item: Item) -> Execution:
         symbol=item["symbol"],
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
+        job_id=item["jobId"],
         status=ExecutionStatus(item["status"]),
         reason=SkipReason(item["reason"]) if "reason" in item else None,
         detail=item.get("detail"),
@@ -214,8 +216,11 @@ class DynamoJobStore(DynamoWorkStore[ExecutionJob]):
             write.add(*(self._table.putting(_job_item(job)) for job in jobs))
 
     def finish(self, item: ExecutionJob) -> bool:
-        """Delete a job that is done, and count its executions by status and reason."""
-        executions = self._executions.known(item).values()
+        """Delete a job that is done, and count the executions that it began by status and reason.
+
+        A follower may be in several jobs, if the planner was killed.
+        """
+        executions = [each for each in self._executions.known(item).values() if each.job_id == item.id]
         counts = Counter((each.status.value, each.reason.value if each.reason else None) for each in executions)
         pk, sk = _job_key(*item.key)
         try:
