@@ -56,15 +56,17 @@ def test_an_intent_begins_with_its_lock(store: IntentStore, account: str) -> Non
     assert store.locks.get(account, BTC) == a_lock(intent)
 
 
-def test_an_order_of_unknown_status_is_read_as_it_was_stored(store: IntentStore, account: str) -> None:
+def test_orders_of_unknown_status_are_read_as_they_were_stored(store: IntentStore, account: str) -> None:
     order = Order(
         id="1", client_id="x", symbol=BTC, timestamp=NOW, type="limit", time_in_force=None, post_only=False,
         reduce_only=False, side="buy", price=None, stop_price=None, amount=None, cost=Decimal(0), average=None,
         filled=Decimal(0), remaining=None, status=None,
     )  # fmt: skip
-    intent = replace(an_intent(account), placed=(order,))
+    intent = replace(an_intent(account), placed=(order, replace(order, triggering_since=NOW)))
     store.begin(intent, a_lock(intent))
-    assert store.get(account, intent.id) == intent
+    read = store.get(account, intent.id)
+    assert read == intent
+    assert type(read.placed[1].triggering_since) is int
 
 
 def test_a_taken_lock_refuses_another_intent(store: IntentStore, account: str) -> None:
