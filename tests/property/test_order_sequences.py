@@ -14,7 +14,7 @@ from purser.orders.intents import Intent, OrderLock
 from tests.support.crashes import Scissors
 from tests.support.order_life import OrderLife, Step
 from tests.support.order_rules import Change, Operation
-from tests.support.order_sequences import MAKERS, Between, ByHand, Crash, Fail, Move, Place, Wait
+from tests.support.order_sequences import MAKERS, Between, ByHand, Crash, Fail, Move, Place, Stick, Thin, Wait
 from tests.support.paper_in_process import DeskInProcess
 from tests.support.sequences import BATCHES, IN_MEMORY, BrokenRule, run
 from tests.support.stored_intents import TableIntents
@@ -49,6 +49,23 @@ FOUND: dict[str, Sequence[Step]] = {
         ByHand("close"),
         Move(-55),
         Wait(120),
+    ],
+    "take-profits that are stuck do not keep a position from its stop": [
+        Place("TRAILING_STOP", "SELL", "0.011", away=10, stop="LIMIT", take_profits=(20,)),
+        Stick(times=2, listed=True),
+        Move("take profit", by=-1),
+        Move("stop"),
+        Thin("0.004"),
+        Move(-55),
+    ],
+    "an entry that is stuck is given up in the end": [
+        Stick(times=1, listed=True),
+        Fail("reject", skip=1, times=50, path="/fapi/v1/algoOrder", code=-2007),
+        Place("TRAILING_STOP", "BUY", "0.05", away=10, stop="LIMIT"),
+        Move("stop", by=-1),
+        Place("MARKET", "SELL", "0.011", away=30, stop="MARKET", take_profits=(20,)),
+        Move("stop", by=1),
+        Move(-55),
     ],
 }
 """Sequences that once broke a rule."""

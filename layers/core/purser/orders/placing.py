@@ -66,10 +66,10 @@ It has left a stop TRIGGERING for good, with the position still open:
 https://github.com/nautechsystems/nautilus_trader/discussions/5378.
 """
 
-STUCK_LIFETIME_MS = 5 * 60 * 1000
-"""The time after which any other order that is triggered and not executed is given up.
+STUCK_LIFETIME_MS = 3 * 60 * 1000
+"""The time after which an entry that is triggered and not executed is given up.
 
-It is longer than for a stop, because the exits of an entry must stay while it may be executed.
+It is longer than for exits, because those of an entry must stay while it may be executed.
 """
 
 
@@ -253,7 +253,8 @@ class Placement:
         left = entry.filled
         for leg in self._intent.exits:
             order = known.get(leg.order.client_id)
-            if order is not None and leg.role is Role.TAKE_PROFIT:
+            # One that is stuck cannot be cancelled.
+            if order is not None and leg.role is Role.TAKE_PROFIT and order.triggering_since is None:
                 if _share(order) > left:
                     order = self._withdraw(leg, known)
                 left -= _share(order) if order else 0
@@ -281,10 +282,15 @@ class Placement:
         return before is None or entry.filled > before.filled
 
     def _is_lost(self, leg: Leg, found: Order | None) -> bool:
-        """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user."""
+        """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user.
+
+        One that is stuck is not placed again: its price was reached, and the stop protects the position.
+        """
         if leg.role is Role.STOP:
             return state_of_stop(found) is StopState.LOST
-        return found is None or (found.is_void and self._intent.reported(leg) is None)
+        if found is None:
+            return True
+        return found.is_void and found.triggering_since is None and self._intent.reported(leg) is None
 
     def _end_entry(self, entry: Order) -> Order:
         """Cancel an entry that must not be executed any further, and return it as it is then."""
@@ -558,7 +564,7 @@ class Placement:
     def _find(self, leg: Leg) -> Order | None:
         """Look up an order, among the open ones too: the venue may not find a conditional order for minutes.
 
-        An order that is stuck between its trigger and the engine counts as rejected: a stop soon, others in the end.
+        An order that is stuck between its trigger and the engine counts as rejected: exits soon, an entry in the end.
 
         Raises:
             ExchangeUnavailable: the order has triggered, and what became of it is not reported yet.
@@ -572,7 +578,7 @@ class Placement:
         if found is not None and found.triggering_since is not None:
             if not self._is_stuck(found):
                 raise Unseen
-            is_over = leg.role is Role.STOP or self._now() >= found.triggering_since + STUCK_LIFETIME_MS
+            is_over = leg.role is not Role.ENTRY or self._now() >= found.triggering_since + STUCK_LIFETIME_MS
             return replace(found, status=OrderStatus.REJECTED) if is_over else found
         if found is not None and leg.role is Role.ENTRY and found.is_done and not found.filled:
             raise ExchangeUnavailable
