@@ -36,7 +36,7 @@ from tests.support.audit import entry, recording
 from tests.support.signals import NOW, FakeSignals, a_strategy
 
 DAY = 24 * 3600 * 1000
-OPEN = State(direction=Direction.LONG, opened_by="s", entered_at={Direction.LONG: NOW}, exited_at={})
+OPEN = State(direction=Direction.LONG, opened_by="s", entered_at={Direction.LONG: NOW}, exited_at={}, last_accepted="s")
 
 
 @dataclass

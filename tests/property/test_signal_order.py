@@ -36,6 +36,7 @@ def test_alerts_in_any_order_and_number_end_in_the_right_trade(actions: list[str
 
     accepted = [signal for signal in stored if signal.status is Status.ACCEPTED]
     assert [work.signal_id for work in store.fan_outs] == [signal.id for signal in accepted]
+    assert [signal.id for signal in accepted] == sorted(signal.id for signal in accepted)
     # What followers are told, one signal after the other, leads them to the same trade.
     followed = None
     for signal in accepted:

@@ -452,6 +452,16 @@ def test_signals_are_listed_the_newest_first(world: World) -> None:
         world.signals.newest("unknown", None, 2)
 
 
+def test_ids_of_accepted_signals_sort_as_they_were_decided_whatever_the_clocks(world: World) -> None:
+    first = world.alert("enter_long")
+    world.clock.advance(-5 * SECOND)  # another process, whose clock is late
+    second = world.raw(sent(alert("exit_long", NOW + SECOND)))
+    third = world.raw(sent(alert("enter_short", NOW + 2 * SECOND)))
+    assert [each.status for each in (first, second, third)] == [Status.ACCEPTED] * 3
+    assert first.id < second.id < third.id
+    assert [work.signal_id for work in world.store.fan_outs] == [first.id, second.id, third.id]
+
+
 def test_ids_of_signals_sort_by_time() -> None:
     ids = [signal_id(now) for now in (0, 1, NOW, NOW + 1, 2**47)]
     assert ids == sorted(ids)

@@ -172,8 +172,10 @@ class Signal:
         )
 
 
-def signal_id(now: int) -> str:
-    """Return a new id (UUID version 7), so that signals sort by the time at which they were received."""
+def signal_id(now: int, after: str | None = None) -> str:
+    """Return a new id (UUID version 7) that sorts by time, and after the id ``after``."""
+    if after is not None:
+        now = max(now, (uuid.UUID(after).int >> 80) + 1)
     fixed = now << 80 | 7 << 76 | 0b10 << 62
     random = int.from_bytes(os.urandom(10)) & ~(0xF << 76 | 0b11 << 62)
     return str(uuid.UUID(int=fixed | random))
@@ -189,6 +191,7 @@ class State:
         opened_by: the id of the signal that opened it.
         entered_at: the latest stamp of an ENTER that was not refused, by direction.
         exited_at: the latest stamp of an EXIT, by direction, also of one that came before its ENTER.
+        last_accepted: the id of the signal that was accepted last. Later ones have greater ids, whatever the clocks.
     """
 
     mode: Mode = Mode.ACTIVE
@@ -197,6 +200,7 @@ class State:
     opened_by: str | None = None
     entered_at: Mapping[Direction, int] = field(default_factory=dict)
     exited_at: Mapping[Direction, int] = field(default_factory=dict)
+    last_accepted: str | None = None
     version: int = 0
 
 

@@ -118,13 +118,12 @@ class Signals:
         _check_entry(new.order)
         lag_ms = (new.order.max_lag_s or strategy.signal_defaults.expiry_seconds) * 1000
         signal = _signal(strategy, new.order, new.source, now, lag_ms)
-        sent = audit_entry(actor, Act.SIGNAL_SEND, f"strategy/{strategy_id}/signal/{signal.id}", now)
-        return self._store_signal(signal, new.key, standing, sent)
+        return self._store_signal(signal, new.key, standing, actor)
 
-    def _store_signal(self, signal: Signal, key: str, standing: Standing, *audit: AuditEntry) -> Signal:
+    def _store_signal(self, signal: Signal, key: str, standing: Standing, actor: Actor | None = None) -> Signal:
         stored = until_fresh_from(
             standing,
-            lambda known: self._store_once(signal, key, known, audit),
+            lambda known: self._store_once(signal, key, known, actor),
             lambda: self._store.standing(signal.strategy_id, key, self._now()),
             stale=StaleState,
         )
@@ -134,17 +133,20 @@ class Signals:
                 self._queue.send([fan_out.message])
         return stored
 
-    def _store_once(self, signal: Signal, key: str, standing: Standing, audit: tuple[AuditEntry, ...]) -> Signal:
+    def _store_once(self, signal: Signal, key: str, standing: Standing, actor: Actor | None) -> Signal:
         if standing.known:
             duplicate = replace(signal, status=Status.DUPLICATE, reason=None, duplicate_of=standing.known)
             self._store.keep_duplicate(duplicate)
             return duplicate
-        strategy = found(standing.strategy)
-        decided, state = decide(signal, strategy, standing.state, standing.trading, self._now())
-        if state.mode is not standing.state.mode:
-            audit += (audit_entry(SYSTEM, Act.STRATEGY_MODE, f"strategy/{strategy.id}/mode/{state.mode}", self._now()),)
-        changed = None if state == standing.state else state
-        self._store.keep(Kept(decided, key, changed, standing.state.version, _fan_out(decided), audit))
+        now, before = self._now(), standing.state
+        # Executions tell by the ids which of two signals was decided later.
+        signal = replace(signal, id=signal_id(now, after=before.last_accepted))
+        decided, state = decide(signal, found(standing.strategy), before, standing.trading, now)
+        if decided.status is Status.ACCEPTED:
+            state = replace(state, last_accepted=decided.id)
+        changed = None if state == before else state
+        audit = _audit(decided, actor, before.mode, state.mode, now)
+        self._store.keep(Kept(decided, key, changed, before.version, _fan_out(decided), audit))
         return decided
 
     def refuse(self, signal: Signal, reason: Reason) -> Signal:
@@ -175,6 +177,16 @@ class Signals:
         page = cut(self._store.newest(strategy_id, before, limit + 1), lambda _: True, limit)
         accepted = [signal.id for signal in page.rows if signal.status is Status.ACCEPTED]
         return Listed(page, self._store.counts(accepted), standing.state, standing.trading)
+
+
+def _audit(signal: Signal, actor: Actor | None, before: Mode, after: Mode, now: int) -> tuple[AuditEntry, ...]:
+    """Return the entries of a signal that an actor sent, and of a mode that it has changed."""
+    target, acts = f"strategy/{signal.strategy_id}", list[AuditEntry]()
+    if actor:
+        acts.append(audit_entry(actor, Act.SIGNAL_SEND, f"{target}/signal/{signal.id}", now))
+    if after is not before:
+        acts.append(audit_entry(SYSTEM, Act.STRATEGY_MODE, f"{target}/mode/{after}", now))
+    return tuple(acts)
 
 
 def _knows(alert: Alert | None, standing: Standing) -> bool:

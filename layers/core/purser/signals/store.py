@@ -228,6 +228,7 @@ def _state_of(item: Item | None) -> State:
         opened_by=item.get("openedBy"),
         entered_at=_stamps_of(item.get("enteredAt")),
         exited_at=_stamps_of(item.get("exitedAt")),
+        last_accepted=item.get("lastAccepted"),
         version=int(item["version"]),
     )
 
@@ -247,6 +248,7 @@ def state_item(pk: str, state: State, version: int) -> Item:
         "openedBy": state.opened_by,
         "enteredAt": {direction.value: stamp for direction, stamp in state.entered_at.items()},
         "exitedAt": {direction.value: stamp for direction, stamp in state.exited_at.items()},
+        "lastAccepted": state.last_accepted,
         "version": version,
     }
 
