@@ -203,7 +203,7 @@ def test_a_failed_intent_hands_its_lock_back(store: IntentStore, account: str) -
     back = lock.handed_back(resting.id, NOW + 30)
     store.keep(resting, back, failed=failed)
     assert store.locks.get(account, BTC) == back
-    assert (back.intent_id, back.due_at, back.leased_until) == (resting.id, NOW + 30, 0)
+    assert (back.intent_id, back.due_at, back.leased_until) == (resting.id, NOW + 30, NOW + 30)
     assert store.get(account, failed.id) == failed
     assert store.get(account, resting.id) == resting
     with pytest.raises(OrderLockLost):
