@@ -494,3 +494,18 @@ def test_an_order_that_is_looked_for_leaves_its_job_unfinished(account: Followed
     account.settle(job)
     account.executor.execute(job)
     assert account.execution.status.is_settled
+
+
+def test_a_reading_that_lags_behind_the_closing_is_taken_again(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.enter(2, Direction.SHORT)
+    desk = account.executor._desk
+    before = desk.margin(account.credential, SYMBOL)
+    monkeypatch.setattr(desk, "margin", lambda *_: before)
+    assert account.run_cut(job) == "unfinished"
+    monkeypatch.undo()
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.OPEN
+    assert account.position < 0

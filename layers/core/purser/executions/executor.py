@@ -288,7 +288,7 @@ class Executor:
         profile = self._stores.catalog.find([], [follow.risk_profile_id])[1][follow.risk_profile_id]
         try:
             with self._accounts.recording_key_status(account):
-                margin = self._margin(credential, signal.symbol)
+                margin = self._margin(credential, signal.symbol, after_closing=trade is not None)
                 sized = self._size(task, credential, margin, follow, profile, waiting)
                 self._desk.set_margin_type(credential, signal.symbol, MarginType.ISOLATED)
                 self._desk.set_leverage(credential, signal.symbol, sized.leverage)
@@ -324,8 +324,10 @@ class Executor:
         """Return the symbols in which an account has a trade open, without that of a signal."""
         return [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
 
-    def _margin(self, credential: ApiCredential, symbol: str) -> Margin:
+    def _margin(self, credential: ApiCredential, symbol: str, *, after_closing: bool) -> Margin:
         margin = self._desk.margin(credential, symbol)
+        if margin.position and after_closing:
+            raise Unfinished("the venue still reports the closed position", retry_after=FIRST_RETRY_S)
         if margin.position:
             raise Skipped(SkipReason.SYMBOL_BUSY)
         if margin.shares_assets:

@@ -64,7 +64,7 @@ class SkipReason(StrEnum):
     MULTI_ASSETS = "MULTI_ASSETS"
     """All assets of the account are margin together, so that no position is isolated."""
     SYMBOL_BUSY = "SYMBOL_BUSY"
-    """The symbol has a position or an order that is not of a strategy."""
+    """The symbol has a position that is not of a strategy, or an order that keeps it from being isolated."""
     SUSPECT_PRICE = "SUSPECT_PRICE"
     """The prices of the signal cannot be right at the market's."""
     VENUE_REFUSED = "VENUE_REFUSED"
