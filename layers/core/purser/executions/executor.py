@@ -235,7 +235,7 @@ class Executor:
             raise Unfinished("the user is clearing the symbol", retry_after=FIRST_RETRY_S)
         if intent.signal_id is None:
             raise Skipped(SkipReason.SYMBOL_BUSY)
-        # Ids of signals sort by the time of their arrival.
+        # Ids of signals sort by the order in which they were accepted.
         if intent.signal_id > signal.id:
             raise Skipped(SkipReason.EXPIRED)
         return intent
