@@ -19,7 +19,7 @@ from purser.credentials.service import NewCredential
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges import ccxt_gateway
 from purser.exchanges.model import ApiCredential, TradeType, Venue
-from purser.exchanges.store import DynamoBudgetStore
+from purser.exchanges.store import address_pk
 from purser.keys_table import credential_sk
 from purser.trading_accounts.key_status import CONFIRMING_MS
 from tests.integration.test_trading_account import (
@@ -574,9 +574,10 @@ def test_invented_keys_of_one_user_leave_weight_for_the_closings_and_reads_of_ot
     key = paper.key(futures={"USDT": "1000"})
     account = owner.connect(key, accountType="MARGIN")
     invented = [kept(attacker, {"apiKey": uuid4().hex * 2, "secret": uuid4().hex * 2}) for _ in range(10)]
-    own_address = (Venue.BINANCE, str(uuid4()))
+    own_address = address_pk(Venue.BINANCE, str(uuid4()))
     with new_process() as patch:
-        patch.setattr(DynamoBudgetStore.__init__, "__defaults__", own_address)  # Other tests have spent weight.
+        # Other tests have spent the weight of the lane.
+        patch.setattr("purser.exchanges.store.address_pk", lambda *_: own_address)
         patch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
         patch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", {TradeType.SPOT: 600, TradeType.FUTURES: 240})
         paper.limits(spot=600, futures=240)
