@@ -63,6 +63,9 @@ class Functions:
         try:
             with self._pools[name].worker() as worker:
                 result = worker.invoke(json.dumps(event).encode())
+                if result.error.startswith("Sandbox."):
+                    # After a time-out the emulator resets itself, and refuses a call that comes meanwhile.
+                    worker.stop()
         except WorkerFailed as error:
             failure = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
             result = Result(json.dumps(failure), failure["errorType"])
