@@ -369,6 +369,8 @@ class BillingRules:
                 continue
             if self._was_paid_beside(subscription, charge["created"]):
                 yield f"{charge['id']} for the duplicate {subscription} is not refunded"
+        if self._account.get("customer", customer).get("_deleted"):
+            return  # Its balance is gone, and takes no credit any more.
         changes = self._account.all("customer_balance_transaction")
         restored = {change["metadata"].get(RESTORED) for change in changes}
         for change in changes:
