@@ -58,7 +58,7 @@ test: PARTS := browser
 # One more than there are cores, because tests also wait for the processes beside them.
 test: WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: setup ## run the whole suite (SEED=… repeats a run's random cases)
-	@$(APP)/python -m scripts.build
+	@$(APP)/python -m scripts.build --tests
 	@$(PYTEST) --hypothesis-profile ci $(ARGS)
 
 test-long: setup ## try every case and many more examples (MINUTES=10 for a random slice, SEED=…)

@@ -1,14 +1,18 @@
 """Build the layers with ``sam build`` for this machine, if what they are made of has changed.
 
-build.py        run by the Python that shall run the functions; builds into .local/build
+build.py [--tests]      run by the Python that shall run the functions; builds into .local/build
+
+With --tests, the tests are compiled beside it. Otherwise each of their workers would do that at the same time.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from scripts import commands, locks, stamps
@@ -17,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / ".venv/local/bin/sam"
 BUILD = ROOT / ".local/build"
 LOGS = ROOT / ".local/logs"
+BYTECODE = ROOT / ".local/cache/bytecode"
+"""The bytecode of what tests import (see the Makefile)."""
 LAYERS = ("core", "exchange", "billing")
 INPUTS = ("template.yaml", "layers", "scripts/build_layer.py", *(f"requirements/{layer}.txt" for layer in LAYERS))
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
@@ -28,9 +34,12 @@ def main() -> None:
     Raises:
         SystemExit: the build failed; the text has what SAM printed last.
     """
+    parser = argparse.ArgumentParser(description="Build the layers.")
+    parser.add_argument("--tests", action="store_true", help="compile the tests beside the build")
+    options = parser.parse_args()
     if is_stale():
         progress = commands.Progress("build")
-        commands.main(progress, build_if_stale(progress))
+        commands.main(progress, build_beside_tests(progress) if options.tests else build_if_stale(progress))
 
 
 def digest() -> str:
@@ -65,6 +74,26 @@ async def build_if_stale(progress: commands.Progress) -> None:
             fresh.rename(BUILD)
             await commands.run(["rm", "-rf", former], LOGS / "build.log")
         progress.say(f"the layers are ready after {progress.seconds:.0f} s")
+
+
+async def build_beside_tests(progress: commands.Progress) -> None:
+    """Build, and compile the tests meanwhile.
+
+    Raises:
+        commands.Failed: the build failed.
+    """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(build_if_stale(progress))
+        group.create_task(compile_tests(progress))
+
+
+async def compile_tests(progress: commands.Progress) -> None:
+    """Let pytest compile the tests with its assertions. What is wrong with them, their run will say."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    with progress.step("compiling", "the tests"), suppress(commands.Failed):
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+        await commands.run(command, LOGS / "build-tests.log", environment)
 
 
 async def build(folder: Path, target: str, progress: commands.Progress) -> None:
