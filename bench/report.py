@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+WIDTH = 120
+"""The longest line of prose in the documents."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def markdown(table: Table) -> str:
     """Return the table in Markdown."""
     rule = ["---", *["--:"] * (len(table.columns) - 1)]
     body = [f"| {' | '.join(line)} |" for line in (table.columns, rule, *table.rows)]
-    notes = [line for note in table.notes for line in ("", note)]
+    notes = [line for note in table.notes for line in ("", textwrap.fill(note, WIDTH))]
     return "\n".join([f"### {table.title}", "", *body, *notes])
 
 

@@ -48,7 +48,7 @@ class Service:
         """Return the user's accounts, like the real service."""
         return self.accounts
 
-    def connect(self, new: Any, by: Any = None) -> TradingAccount:
+    def connect(self, new: Any, by: Any = None, *, most: int | None = None) -> TradingAccount:
         """Connect an account, like the real service."""
         return self.accounts[0]
 
@@ -62,17 +62,7 @@ class ServiceOfBaseline:
 
     def connect(self, user_id: str, body: Any) -> Any:
         """Connect a key."""
-        new = app.NewConnection(
-            id="63d3aa7c-0000-4000-8000-000000000000",
-            user_id=user_id,
-            venue=body.exchangeId,
-            trade_type=body.tradeType,
-            strategy_type=body.strategyType,
-            name=body.name,
-            api_key=body.apiKey,
-            secret=body.apiSecretKey.get_secret_value(),
-            active=body.active,
-        )
+        new = body.as_connection("63d3aa7c-0000-4000-8000-000000000000", user_id)
         return app.KeyAnswer.model_validate(service.connect(new))
 
 
