@@ -445,6 +445,28 @@ def test_each_failed_payment_starts_a_new_grace_time(world: World) -> None:
 def test_a_sync_interrupted_after_its_write_is_completed_later(world: World) -> None:
     world.begin()
     world.enforcement.failing = Contended()
+def test_a_grace_time_that_ends_while_a_duplicate_is_ended_is_enforced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = world.begin()
+    world.stripe.change(subscription, status=Status.PAST_DUE)
+    world.sync("cus_1")
+    world.clock.advance(GRACE_MS - 2000)
+    world.begin()
+    cancel = world.stripe.cancel
+
+    def take_long(subscription_id: str) -> None:
+        world.clock.advance(2000)
+        cancel(subscription_id)
+
+    monkeypatch.setattr(world.stripe, "cancel", take_long)
+    world.sync("cus_1")
+    assert (world.subscriptions.plan_of("user"), world.enforced_plan()) == (None, BASIC)
+    assert world.reconcile(only_due=True) == ["cus_1"]
+    assert world.enforced_plan() is None
+    assert world.store.noted["user"].due_at is None
+
+
     with pytest.raises(Contended):
         world.sync("cus_1")
     world.enforcement.failing = None

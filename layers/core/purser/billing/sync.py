@@ -195,10 +195,12 @@ class Synchronization:
         for duplicate, beside in paid.duplicates.items():
             # A concurrent sync may report the same. Once settled, nobody reports a refused refund any more.
             self._telemetry.refunded(paid, duplicate, self._undo(duplicate, beside))
-        self._telemetry.noted(settled := replace(paid, duplicates={}, due_at=self._due_at(paid)))
+        self._telemetry.noted(settled := replace(paid, duplicates={}, due_at=due_at))
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
 
+        # Read before enforcing: a grace period that ends from here on has another reading, which enforces that.
+        due_at = self._due_at(paid)
     def _undo(self, duplicate: str, beside: str) -> Refund:
         """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
         try:
