@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.support.billing_life import BillingLife, Step
-from tests.support.billing_sequences import MAKERS, Buy, ByHand, Fail, ForgetPrices, Shop
+from tests.support.billing_sequences import DAY, MAKERS, Buy, ByHand, Deliveries, Fail, ForgetPrices, Shop, Wait
 from tests.support.sequences import BATCHES, IN_MEMORY, run
 from tests.support.stored_billing import StoredBilling
 
@@ -35,6 +35,24 @@ FOUND: dict[str, Sequence[Step]] = {
         ByHand("buy by a payment link"),
         ForgetPrices("BASIC"),
         Buy(0, plan=2),
+    ],
+    "a lapsed subscription comes last when it comes back, though a later duplicate was ended before": [
+        Buy(0, plan=0, action="pay_declined_later"),
+        Wait(DAY),
+        ByHand("buy by a payment link", which=0),
+        Wait(4 * DAY),
+        Deliveries("lost"),
+        ByHand("sell a bundle", which=3),
+        Buy(1, plan=1),
+        ByHand("pay an invoice", which=1),
+    ],
+    "a grace time that ends during a reading is enforced": [
+        Buy(0, plan=1, action="pay_declined_later"),
+        ByHand("add an item that is paid now", which=2),
+        ByHand("set what happens after retries", which=2),
+        Deliveries("held"),
+        ByHand("sell a trial", which=2),
+        Wait(4 * DAY),
     ],
 }
 """Sequences that once broke a rule."""

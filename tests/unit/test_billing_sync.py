@@ -229,6 +229,20 @@ def test_a_revived_subscription_does_not_end_one_whose_events_were_lost(world: W
     assert world.stripe.cancelled == [old]
 
 
+def test_a_revived_subscription_is_ended_though_a_later_duplicate_was_ended_before(world: World) -> None:
+    old = world.begin(BASIC)
+    duplicate = world.begin(BASIC)
+    world.sync("cus_1")
+    world.stripe.change(old, status=Status.UNPAID)
+    world.sync("cus_1")
+    assert world.noted == (old, Status.UNPAID)
+    new = world.begin(PROFESSIONAL)
+    world.stripe.change(old, status=Status.ACTIVE)
+    world.sync("cus_1")
+    assert world.noted == (new, Status.ACTIVE)
+    assert world.stripe.cancelled == [duplicate, old]
+
+
 def test_the_alarm_of_a_duplicate_comes_before_its_refund(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.begin()
     second = world.begin()
@@ -431,20 +445,6 @@ def test_past_due_keeps_the_plan_until_the_grace_time_ends_without_another_event
     assert world.store.noted["user"].due_at is None
 
 
-def test_each_failed_payment_starts_a_new_grace_time(world: World) -> None:
-    subscription = world.begin()
-    for _ in range(2):
-        world.stripe.change(subscription, status=Status.PAST_DUE)
-        world.sync("cus_1")
-        assert world.store.noted["user"].past_due_since == world.clock.now
-        world.clock.advance(GRACE_MS // 2)
-        world.stripe.change(subscription, status=Status.ACTIVE)
-        world.sync("cus_1")
-
-
-def test_a_sync_interrupted_after_its_write_is_completed_later(world: World) -> None:
-    world.begin()
-    world.enforcement.failing = Contended()
 def test_a_grace_time_that_ends_while_a_duplicate_is_ended_is_enforced(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -467,6 +467,20 @@ def test_a_grace_time_that_ends_while_a_duplicate_is_ended_is_enforced(
     assert world.store.noted["user"].due_at is None
 
 
+def test_each_failed_payment_starts_a_new_grace_time(world: World) -> None:
+    subscription = world.begin()
+    for _ in range(2):
+        world.stripe.change(subscription, status=Status.PAST_DUE)
+        world.sync("cus_1")
+        assert world.store.noted["user"].past_due_since == world.clock.now
+        world.clock.advance(GRACE_MS // 2)
+        world.stripe.change(subscription, status=Status.ACTIVE)
+        world.sync("cus_1")
+
+
+def test_a_sync_interrupted_after_its_write_is_completed_later(world: World) -> None:
+    world.begin()
+    world.enforcement.failing = Contended()
     with pytest.raises(Contended):
         world.sync("cus_1")
     world.enforcement.failing = None

@@ -32,6 +32,9 @@ class Status(StrEnum):
 RUNNING = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
 """The statuses that Stripe collects payments for: the reference's "active subscription"."""
 
+ENDED = frozenset({Status.CANCELED, Status.INCOMPLETE_EXPIRED})
+"""The statuses that never change again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:

@@ -11,12 +11,20 @@ at Stripe after everything that was written before it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from purser.billing.model import PaidSubscription, Refund, Status, StripeSubscription, in_order_of_use, ours_among
+from purser.billing.model import (
+    ENDED,
+    PaidSubscription,
+    Refund,
+    Status,
+    StripeSubscription,
+    in_order_of_use,
+    ours_among,
+)
 from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCustomerStore, SubscriptionStore
 from purser.errors import PaymentRefused, StripeCustomerUnknown
 from purser.plans.model import Plan
@@ -147,7 +155,7 @@ class Synchronization:
         if not found:  # the customer was deleted at Stripe, or never had one
             ended = noted and replace(noted, status=Status.CANCELED, past_due_since=None)
             return ended and replace(ended, updated_at=now, due_at=now + SETTLING_MS)
-        current = running[0] if running else _latest(found, ending)
+        current = running[0] if running else _kept(found, noted)
         fresh = PaidSubscription(
             user_id=user_id,
             customer_id=customer_id,
@@ -191,6 +199,8 @@ class Synchronization:
 
     def _settle(self, paid: PaidSubscription) -> None:
         """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
+        # Read before enforcing: a grace period that ends from here on has another reading, which enforces that.
+        due_at = self._due_at(paid)
         self._enforcement.enforce(paid.user_id)
         for duplicate, beside in paid.duplicates.items():
             # A concurrent sync may report the same. Once settled, nobody reports a refused refund any more.
@@ -199,8 +209,6 @@ class Synchronization:
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
 
-        # Read before enforcing: a grace period that ends from here on has another reading, which enforces that.
-        due_at = self._due_at(paid)
     def _undo(self, duplicate: str, beside: str) -> Refund:
         """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
         try:
@@ -217,9 +225,18 @@ class Synchronization:
         return end if end > self._now() else None
 
 
-def _latest(found: Sequence[StripeSubscription], ending: Container[str]) -> StripeSubscription:
-    """Return the newest of subscriptions that do not run, preferably not a duplicate."""
-    return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
+def _kept(found: Sequence[StripeSubscription], noted: PaidSubscription | None) -> StripeSubscription:
+    """Return the subscription that our record names while none runs, preferably one that can run again.
+
+    The record stays with a lapsed one, so that this comes last if it comes back beside another.
+    """
+
+    def rank(each: StripeSubscription) -> tuple[bool, bool, bool, int, str]:
+        is_ending = noted is not None and each.id in noted.duplicates
+        is_noted = noted is not None and each.id == noted.subscription_id
+        return not is_ending, each.status not in ENDED, is_noted, each.created_at, each.id
+
+    return max(found, key=rank)
 
 
 def _plan_so_far(current: StripeSubscription, noted: PaidSubscription | None) -> Plan | None:
