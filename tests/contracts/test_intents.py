@@ -62,11 +62,11 @@ def test_orders_of_unknown_status_are_read_as_they_were_stored(store: IntentStor
         reduce_only=False, side="buy", price=None, stop_price=None, amount=None, cost=Decimal(0), average=None,
         filled=Decimal(0), remaining=None, status=None,
     )  # fmt: skip
-    intent = replace(an_intent(account), placed=(order, replace(order, triggering_since=NOW)))
+    intent = replace(an_intent(account), placed=(order, replace(order, triggering_since=NOW, updated_at=NOW)))
     store.begin(intent, a_lock(intent))
     read = store.get(account, intent.id)
     assert read == intent
-    assert type(read.placed[1].triggering_since) is int
+    assert [type(read.placed[1].triggering_since), type(read.placed[1].updated_at)] == [int, int]
 
 
 def test_a_taken_lock_refuses_another_intent(store: IntentStore, account: str) -> None:

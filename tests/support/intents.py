@@ -128,12 +128,16 @@ class FakeTelemetry:
     troubles: list[tuple[State, ExchangeError]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     abandoned_intents: list[Intent] = field(default_factory=list)
+    unprotected_intents: list[Intent] = field(default_factory=list)
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
         self.troubles.append((intent.state, error))
 
     def abandoned(self, intent: Intent) -> None:
         self.abandoned_intents.append(intent)
+
+    def unprotected(self, intent: Intent) -> None:
+        self.unprotected_intents.append(intent)
 
     def failed(self, intent_id: str, error: Exception) -> None:
         self.failures.append(error)

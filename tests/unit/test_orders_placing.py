@@ -360,7 +360,7 @@ def test_undoing_closes_again_once_the_first_closing_cannot_arrive_any_more(acco
     assert second - first >= SENDING_WINDOW_MS
 
 
-@pytest.mark.parametrize("amount", ["0.01", "0.03", "0.2"])
+@pytest.mark.parametrize("amount", ["0.01", "0.03", "0.05", "0.2"])
 def test_undoing_leaves_a_position_that_the_user_opened_after_closing_that_of_the_order(
     account: Account, amount: str
 ) -> None:
@@ -372,6 +372,21 @@ def test_undoing_leaves_a_position_that_the_user_opened_after_closing_that_of_th
     between(account, ALGO_ORDER, close_and_open)
     assert account.order(stop=STOP).state is State.FAILED
     assert account.position == D(amount)
+
+
+def test_undoing_reads_no_trades_while_nothing_but_the_order_has_changed_the_position(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    asked: list[str] = []
+    perform = account.desk.wire.perform
+
+    def note(call: Request, is_late: bool) -> Answer:
+        asked.append(call.path)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = note
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
+    assert TRADES not in asked
 
 
 def test_undoing_leaves_what_the_user_has_added_although_a_take_profit_was_executed_meanwhile(account: Account) -> None:
@@ -630,11 +645,13 @@ def few_trades(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_trades")
-def test_nothing_changes_while_too_many_trades_hide_whose_position_it_is(account: Account) -> None:
+def test_only_a_lost_stop_is_placed_while_too_many_trades_hide_whose_position_it_is(account: Account) -> None:
     account.order(stop=STOP, take_profits=(D(21000),))
     close_and_open_again(account)
     account.world.reconcile(2)
-    assert (account.position, account.open_orders) == (LATER, account.open(Role.TAKE_PROFIT))
+    assert account.position == LATER
+    assert account.open_orders == [*account.open(Role.TAKE_PROFIT), *account.open(Role.STOP)]
+    assert len(account.open_orders) == 2
     assert account.intent().state is State.RESTING
     account.trade(f"{-LATER}")
     account.world.reconcile(1)
@@ -642,8 +659,39 @@ def test_nothing_changes_while_too_many_trades_hide_whose_position_it_is(account
     assert account.intent().state is State.DONE
 
 
+@pytest.mark.usefixtures("few_trades")
+def test_a_stop_that_is_placed_while_trades_are_unknown_closes_no_more_than_the_order_has_left(
+    account: Account,
+) -> None:
+    account.order(stop=STOP)
+    account.trade("0.03")
+    account.trade("0.03")
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    account.price(16990)
+    assert account.position == D("0.06")
+
+
+@pytest.mark.usefixtures("few_trades")
+def test_a_stop_that_is_refused_while_trades_are_unknown_raises_an_alarm(account: Account) -> None:
+    account.order(stop=STOP)
+    account.trade("0.03")
+    account.trade("0.03")
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.price(16990)
+    account.world.reconcile(1)
+    assert {intent.id for intent in account.world.telemetry.unprotected_intents} == {"order-0"}
+    assert account.position == D("0.11"), "it may be the user's alone"
+    assert account.intent().state is State.RESTING
+    account.price(20000)
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+
+
 def test_nothing_changes_while_a_trade_cannot_be_read(account: Account) -> None:
-    account.order(stop=STOP, take_profits=(D(21000),))
+    account.order(take_profits=(D(21000),))
     close_and_open_again(account)
     perform = account.desk.wire.perform
 
@@ -1090,6 +1138,45 @@ def test_take_profits_that_stood_before_the_entry_ended_in_part_sell_no_more_tha
     account.price(23000)
     account.world.reconcile(1)
     assert (account.position, account.open_orders) == (D("0.1"), [])
+
+
+@pytest.mark.parametrize("kind", ["http_503", "killed"])
+def test_take_profits_that_were_withdrawn_are_placed_again_after_a_failure(account: Account, kind: str) -> None:
+    end_in_part(account, stop=STOP, take_profits=(D(21000), D(22000), D(23000)))
+
+    def die() -> None:
+        raise Killed
+
+    if kind == "killed":
+        between(account, ALGO_ORDER, die)
+        with pytest.raises(Killed):
+            account.world.reconcile(1)
+    else:
+        account.fault(ALGO_ORDER, kind, method="POST", times=50)
+        account.world.reconcile(1)
+    assert len(account.open(Role.TAKE_PROFIT)) == 1
+    account.heal()
+    account.world.reconcile(2)
+    sold = [order.quantity for order in account.open(Role.TAKE_PROFIT)]
+    assert sold == [D("0.016"), D("0.014")]
+
+
+def test_a_take_profit_that_the_user_cancelled_before_the_entry_ended_in_part_stays_cancelled(
+    account: Account,
+) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP, take_profits=(D(21000),))
+    (take_profit,) = account.open(Role.TAKE_PROFIT)
+    account.cancel(take_profit)
+    account.depth("0.01")
+    account.price(19500)
+    account.world.reconcile(1)
+    account.price(19500)
+    account.depth("0")
+    (entry,) = account.open(Role.ENTRY)
+    account.cancel(entry)
+    account.world.reconcile(1)
+    assert account.position == D("0.02")
+    assert account.open(Role.TAKE_PROFIT) == []
 
 
 def test_take_profits_sell_no_more_than_the_entry_has_filled_after_one_was_executed_in_part(account: Account) -> None:

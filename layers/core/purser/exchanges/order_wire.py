@@ -81,6 +81,7 @@ def parse_order(symbol: str, row: Any) -> Order:
         filled=filled,
         remaining=None if amount is None else amount - filled,
         status=_status(row["status"]),
+        updated_at=int(updated) if (updated := row.get("updateTime")) else None,
     )
 
 
@@ -141,6 +142,7 @@ def with_execution(conditional: Order, executed: Order) -> Order:
         status=executed.status,
         became=executed.id,
         triggering_since=None,
+        updated_at=executed.updated_at,
     )
 
 

@@ -134,7 +134,8 @@ class Order:
 
     ``amount`` is None if the order closes the whole position. The ``price`` of a market order is its average. ``cost``
     is the executed value in the quote asset. ``became`` is the id of the order that a triggered conditional one became.
-    ``triggering_since`` is set while the venue does not say what that is (Unix ms).
+    ``triggering_since`` is set while the venue does not say what that is (Unix ms). ``updated_at`` is the time of the
+    last change, by the venue's clock: of an order that is filled, the time of its last trade.
     """
 
     id: str
@@ -156,6 +157,7 @@ class Order:
     status: OrderStatus | None
     became: str | None = None
     triggering_since: int | None = None
+    updated_at: int | None = None
 
     @property
     def is_open(self) -> bool:

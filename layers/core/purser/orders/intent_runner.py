@@ -7,7 +7,7 @@ from collections.abc import Callable
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, LEASE_AFTER_MS, WATCH_AFTER_MS, Intent, OrderLock, State
-from purser.orders.placing import Incomplete, Placement, Undone
+from purser.orders.placing import Incomplete, Placement, Undone, Unprotected
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.ports import Access
 from purser.trading_accounts.model import TradingAccount
@@ -122,7 +122,7 @@ class IntentRunner:
             with self._accounts.recording_key_status(account):
                 try:
                     return act(self._placement(credential, intent)), None
-                except (Undone, Incomplete) as end:
+                except (Undone, Incomplete, Unprotected) as end:
                     raise end.error from end
         except ExchangeError as error:
             match error.__cause__:
@@ -130,6 +130,8 @@ class IntentRunner:
                     return intent.failed(entry, self._now()), error
                 case Incomplete(intent=left):
                     return left, error
+                case Unprotected():
+                    self._telemetry.unprotected(intent)
             # One that rests goes on resting: the symbol may hold by now what is not of it.
             return intent if intent.state is State.RESTING else intent.at(State.UNKNOWN, self._now()), error
 

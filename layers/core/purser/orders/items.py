@@ -107,7 +107,8 @@ def _order_of(item: Item) -> Order:
     # A status that Purser does not know is stored as none.
     status = OrderStatus(item["status"]) if "status" in item else None
     given |= _given(item) | {"timestamp": int(item["timestamp"]), "status": status}
-    given["triggering_since"] = int(since) if (since := item.get("triggeringSince")) else None
+    for name in ("triggering_since", "updated_at"):
+        given[name] = int(given[name]) if given.get(name) else None
     return Order(**given)
 
 

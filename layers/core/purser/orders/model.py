@@ -95,6 +95,10 @@ class Leg:
             return self
         return replace(self, order=replace(self.order, amount=amount))
 
+    def for_amount(self, amount: Decimal) -> Leg:
+        """Return the leg for an amount of the position, although it may be meant to close the whole of it."""
+        return replace(self, order=replace(self.order, amount=amount, close_position=False, reduce_only=True))
+
     def bound(self, bound: bool) -> Leg:
         """Return the leg as an order that ends with the position, or as one that does not."""
         return replace(self, order=replace(self.order, bound_to_position=bound))

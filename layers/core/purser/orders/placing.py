@@ -73,6 +73,14 @@ It is longer than for exits, because those of an entry must stay while it may be
 """
 
 
+class Unprotected(Exception):
+    """The venue refuses the stop of a position that may be the user's alone, so it cannot be closed either."""
+
+    def __init__(self, error: ExchangeError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Unseen(ExchangeUnavailable):
     """The venue has an exit, since its id is in use, but does not find it yet, or not say what became of it."""
 
@@ -137,6 +145,7 @@ class Placement:
 
         Raises:
             Undone, Incomplete: as ``place``.
+            Unprotected: a position that may be that of the intent has no stop, and cannot have one.
         """
         self._calls.end_before(deadline)
         before = self._intent.placed_entry
@@ -238,24 +247,45 @@ class Placement:
             return self._end(entry)
         if not trades and not self._is_news(entry) and _on_side(entry, position) != left:
             # It cannot be told whose position this is: there were too many trades, or none is listed any more.
-            return untouched
+            return self._protect(entry, known, left)
         if is_stopped:
             # The stop has closed what there was, and the entry was executed further.
             return self._undo(ExchangeUnavailable(), entry, known)
         self._withdraw_excess(entry, known, is_shared=_on_side(entry, position) > left)
         return self._complete(entry, known)
 
+    def _protect(self, entry: Order, known: dict[str, Order], left: Decimal) -> Intent:
+        """Place the stop if it is lost, for no more than the orders have left, and change nothing else.
+
+        Raises:
+            Unprotected: the venue refuses it.
+        """
+        stop = self._intent.stop
+        if stop is not None and self._is_lost(stop, known.get(stop.order.client_id)):
+            try:
+                placed = self._place_exit(stop.bound(True).for_amount(left), resting=False)
+            except ExchangeUnavailable:
+                raise
+            except ExchangeError as error:
+                raise Unprotected(error) from None
+            if placed is not None:
+                known[stop.order.client_id] = placed
+        return self._intent.with_orders(entry, known, self._now()).at(State.RESTING, self._now())
+
     def _withdraw_excess(self, entry: Order, known: dict[str, Order], *, is_shared: bool) -> None:
         """Cancel the exits that are for more than an ended entry has left, so that they are placed again for less.
 
-        They would trade what the user has added. The stop of a position that is not shared does no harm.
+        They would trade what the user has added. The stop of a position that is not shared does no harm. A take-profit
+        that stood at the last look, and is cancelled by now, may have been withdrawn by a look that was cut.
         """
         left = entry.filled
         for leg in self._intent.exits:
             order = known.get(leg.order.client_id)
             # One that is stuck cannot be cancelled.
             if order is not None and leg.role is Role.TAKE_PROFIT and order.triggering_since is None:
-                if _share(order) > left:
+                before = self._intent.reported(leg)
+                may_be_withdrawn = order.is_void and before is not None and before.is_open
+                if (_size(order) if may_be_withdrawn else _share(order)) > left:
                     order = self._withdraw(leg, known)
                 left -= _share(order) if order else 0
         stop = self._intent.stop
@@ -282,15 +312,19 @@ class Placement:
         return before is None or entry.filled > before.filled
 
     def _is_lost(self, leg: Leg, found: Order | None) -> bool:
-        """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user.
+        """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user."""
+        if self._is_effective(leg, found):
+            return False
+        return leg.role is Role.STOP or found is None or self._intent.reported(leg) is None
 
-        One that is stuck is not placed again: its price was reached, and the stop protects the position.
+    def _is_effective(self, leg: Leg, found: Order | None) -> bool:
+        """Return whether an exit stands or has been executed.
+
+        So does a take-profit that is stuck: its price was reached, and the stop protects the position.
         """
         if leg.role is Role.STOP:
-            return state_of_stop(found) is StopState.LOST
-        if found is None:
-            return True
-        return found.is_void and found.triggering_since is None and self._intent.reported(leg) is None
+            return state_of_stop(found) is not StopState.LOST
+        return found is not None and (not found.is_void or found.triggering_since is not None)
 
     def _end_entry(self, entry: Order) -> Order:
         """Cancel an entry that must not be executed any further, and return it as it is then."""
@@ -474,9 +508,9 @@ class Placement:
         left = self._not_closed(entry, exits)
         if left <= 0:
             return left
-        position = self._calls.position()
-        open_amount = _on_side(entry, position)
-        if open_amount == left:
+        reading = self._calls.position_reading()
+        position, open_amount = reading.amount, _on_side(entry, reading.amount)
+        if open_amount == left and self._is_untouched(entry, exits, reading.changed_at):
             return left
         for leg in self._intent.exits:
             if leg.order.client_id in exits:
@@ -487,6 +521,15 @@ class Placement:
             # Readings lag behind fills. If there is nothing, the venue refuses to close it.
             return left
         return min(left, amount)
+
+    def _is_untouched(self, entry: Order, exits: dict[str, Order], changed_at: int) -> bool:
+        """Return whether a position has not changed since its entry was filled, but by the closings that followed.
+
+        Otherwise the user may have closed it, and opened another one with the same amount.
+        """
+        if not entry.is_done or any(order.filled for order in exits.values()):
+            return False
+        return changed_at <= max(order.updated_at or 0 for order in (entry, *self._closings))
 
     def _not_closed(self, entry: Order, exits: dict[str, Order]) -> Decimal:
         return not_executed(entry, [*exits.values(), *self._closings])
@@ -554,7 +597,7 @@ class Placement:
                 failure, refusal = Unseen(), error
             self._calls.pause(tried)
             found = self._find(leg)
-            if found is not None and not self._is_lost(leg, found):
+            if found is not None and self._is_effective(leg, found):
                 return found
             if refusal is not None and found is not None and found.triggering_since is not None:
                 # A stop that is stuck keeps its id, and cannot be cancelled.
@@ -636,7 +679,11 @@ class Placement:
 
 def _share(order: Order) -> Decimal:
     """Return how much an exit has executed and may still execute. One that closes the whole position has no share."""
-    return order.amount or Decimal(0) if order.is_open else order.filled
+    return _size(order) if order.is_open else order.filled
+
+
+def _size(order: Order) -> Decimal:
+    return order.amount or Decimal(0)
 
 
 def _on_side(entry: Order, amount: Decimal) -> Decimal:

@@ -80,6 +80,9 @@ class Telemetry(Protocol):
     def abandoned(self, intent: Intent) -> None:
         """Report an intent whose state could not be determined. A position may be without its stop."""
 
+    def unprotected(self, intent: Intent) -> None:
+        """Report an intent whose stop is lost and refused, while it cannot be told whose position there is."""
+
     def failed(self, intent_id: str, error: Exception) -> None:
         """Report an unexpected failure to reconcile an intent. It will be tried again, unless its lifetime is over."""
 

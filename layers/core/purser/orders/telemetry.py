@@ -25,6 +25,10 @@ class PowertoolsOrderTelemetry:
         self._logger.error("an order was abandoned in an unknown state", extra=_which(intent))
         self._count(OrdersAbandoned=1)
 
+    def unprotected(self, intent: Intent) -> None:
+        self._logger.error("a position may be without its stop", extra=_which(intent))
+        self._count(OrdersUnprotected=1)
+
     def failed(self, intent_id: str, error: Exception) -> None:
         self._logger.error("an order could not be reconciled", extra=_about(intent_id), exc_info=error)
 
