@@ -1,4 +1,4 @@
-"""BillingReconciler: compares all subscriptions with Stripe, and queues those that are due."""
+"""BillingReconciler: compares all subscriptions with Stripe, and sweeps those that are due."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORKING_SHARE = 0.8
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Compare all subscriptions with Stripe, or with ``detail.only`` "due" just those due; return the number queued."""
+    """Compare all subscriptions with Stripe, or with ``detail.only`` "due" just sweep; return the number queued."""
     ends_at = now_ms() + int(context.get_remaining_time_in_millis() * WORKING_SHARE)
     detail = event.get("detail")
     only_due = isinstance(detail, dict) and detail.get("only") == "due"

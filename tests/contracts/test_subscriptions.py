@@ -1,4 +1,4 @@
-"""The contracts of the stores of billing: subscriptions, their index, customers at Stripe, progress."""
+"""The contracts of the stores of billing: subscriptions, their index, due readings, customers at Stripe, progress."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
-from purser.billing.ports import StalePaidSubscription, StripeCustomerStore, SubscriptionIndex, SubscriptionStore
+from purser.billing.model import DueReading, Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.ports import (
+    DueReadingStore,
+    StalePaidSubscription,
+    StripeCustomerStore,
+    SubscriptionIndex,
+    SubscriptionStore,
+)
 from purser.billing.reconciling import Progress
-from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.billing.store import (
+    DynamoDueReadingStore,
+    DynamoProgress,
+    DynamoStripeCustomerStore,
+    DynamoSubscriptionStore,
+)
+from purser.correlation import correlated
 from purser.errors import Contended
 from purser.plans.model import CATALOG
 from tests.support.audit import entry, recording
-from tests.support.billing import FakeCustomers, FakeProgress, FakeSubscriptions
+from tests.support.billing import FakeCustomers, FakeDueReadings, FakeProgress, FakeSubscriptions
 
 NOW = 1_700_000_000_000
 
@@ -30,6 +42,14 @@ def store(tables: dict[str, str] | None) -> Store:
     return (
         DynamoSubscriptionStore(Table(tables["ACCOUNTS_TABLE"]), recording(tables)) if tables else FakeSubscriptions()
     )
+
+
+@pytest.fixture
+def readings(tables: dict[str, str] | None, store: Store) -> DueReadingStore:
+    if tables:
+        return DynamoDueReadingStore(Table(tables["ACCOUNTS_TABLE"]))
+    assert isinstance(store, FakeSubscriptions)
+    return FakeDueReadings(store)
 
 
 @pytest.fixture
@@ -47,10 +67,13 @@ def user() -> str:
     return str(uuid4())
 
 
-def paid_by(user: str, created_at: int = NOW, due_at: int | None = None) -> PaidSubscription:
-    return PaidSubscription(
-        user, f"cus_{user}", f"sub_{user}", Status.ACTIVE, CATALOG[0], None, created_at, created_at, due_at=due_at
-    )
+def paid_by(user: str, created_at: int = NOW) -> PaidSubscription:
+    return PaidSubscription(user, f"cus_{user}", f"sub_{user}", Status.ACTIVE, CATALOG[0], None, created_at, created_at)
+
+
+def ended(user: str, due_at: int | None = None) -> PaidSubscription:
+    """Return a subscription that no comparison with Stripe asks for."""
+    return replace(paid_by(user), status=Status.CANCELED, due_at=due_at)
 
 
 def test_a_new_user_has_no_subscription(store: Store, user: str) -> None:
@@ -92,17 +115,70 @@ def test_the_index_lists_running_subscriptions_newest_first(store: Store) -> Non
     assert running(NOW - 4) == []
 
 
-def test_the_index_lists_due_subscriptions_the_longest_due_first(store: Store) -> None:
+def test_due_readings_come_longest_due_first(store: Store, readings: DueReadingStore) -> None:
     users = [str(uuid4()) for _ in range(4)]
     for user, due_at in zip(users, (NOW, NOW - 2, NOW - 1, None), strict=True):
-        store.put_paid(paid_by(user, due_at=due_at))
+        store.put_paid(ended(user, due_at))
 
     def due(now: int) -> list[str]:
-        return [each for each in store.due(now) if each.removeprefix("cus_") in users]
+        return [each.user_id for each in readings.due(now) if each.user_id in users]
 
     assert due(NOW - 3) == []
-    assert due(NOW - 1) == [f"cus_{users[1]}", f"cus_{users[2]}"]
-    assert due(NOW) == [f"cus_{users[1]}", f"cus_{users[2]}", f"cus_{users[0]}"]
+    assert due(NOW - 1) == [users[1], users[2]]
+    assert due(NOW) == [users[1], users[2], users[0]]
+
+
+def test_a_subscription_has_a_reading_while_one_is_to_come(store: Store, readings: DueReadingStore, user: str) -> None:
+    assert readings.get(user) is None
+    store.put_paid(ended(user, NOW + 9))
+    assert readings.get(user) == DueReading(user, f"cus_{user}", due_at=NOW + 9)
+    store.put_paid(replace(ended(user), version=1))
+    assert readings.get(user) is None
+
+
+def test_a_reading_that_is_queued_is_due_later_and_its_subscription_stays(
+    store: Store, readings: DueReadingStore, user: str
+) -> None:
+    paid = ended(user, NOW)
+    store.put_paid(paid)
+    reading = readings.get(user)
+    assert reading is not None
+    queued = reading.queued(NOW + 5)
+    assert readings.advance(queued)
+    assert readings.get(user) == queued
+    assert store.get(user).paid == replace(paid, due_at=NOW + 5, version=2)
+    assert user not in {each.user_id for each in readings.due(NOW + 4)}
+    assert user in {each.user_id for each in readings.due(NOW + 5)}
+
+
+def test_of_a_sweep_and_a_write_of_the_record_the_second_is_refused(
+    store: Store, readings: DueReadingStore, user: str
+) -> None:
+    store.put_paid(ended(user, NOW))
+    read, reading = store.get(user).paid, readings.get(user)
+    assert read is not None
+    assert reading is not None
+    assert readings.advance(reading.queued(NOW + 5))
+    assert not readings.advance(reading.queued(NOW + 5)), "with the very same change"
+    with pytest.raises(StalePaidSubscription):
+        store.put_paid(read)
+    store.put_paid(replace(read, due_at=None, version=2))
+    assert not readings.advance(reading.queued(NOW + 7).queued(NOW + 7))
+    assert store.get(user).paid == replace(read, due_at=None, version=3)
+
+
+def test_a_reading_carries_the_correlation_id_of_what_stored_it(
+    store: Store, readings: DueReadingStore, user: str
+) -> None:
+    with correlated("an event"):
+        store.put_paid(ended(user, NOW))
+    reading = readings.get(user)
+    assert reading is not None
+    with correlated("a sweep"):
+        assert readings.advance(reading.queued(NOW + 5))
+        again = readings.get(user)
+    assert again is not None
+    assert again.message == {"customerId": f"cus_{user}", "type": "due", "correlationId": "an event"}
 
 
 def test_a_user_keeps_the_customer_that_was_linked_first(customers: StripeCustomerStore, user: str) -> None:

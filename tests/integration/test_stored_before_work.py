@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from purser.aws.tables import Item, Table
+from purser.billing.model import DueReading, PaidSubscription, Status
+from purser.billing.store import DynamoDueReadingStore, DynamoSubscriptionStore
+from purser.bootstrap.adapters import recording
 from purser.credentials.model import SealedCredential
 from purser.disconnecting import model as disconnecting
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, Cancellation
@@ -16,6 +20,7 @@ from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.store import LOCKS, DynamoIntentStore
+from purser.plans.model import CATALOG
 from purser.snapshots.model import Backfill, Counts, Job
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
@@ -116,6 +121,52 @@ def test_a_cancellation_of_an_earlier_release_is_read_and_finished(
             lease(store, queued, leased_until - 1, leased_until + 5)
     assert store.finish(lease(store, queued, leased_until, leased_until + 5))
     assert store.get(account_id) is None
+
+
+def test_a_due_reading_of_an_earlier_release_is_swept_and_read(aws: Aws) -> None:
+    table, user = Table(aws.tables["ACCOUNTS_TABLE"]), str(uuid4())
+    pk, sk = f"USER#{user}", "SUBSCRIPTION#STRIPE"
+    stored: Item = {
+        "PK": pk,
+        "SK": sk,
+        "customerId": f"cus_{user}",
+        "subscriptionId": f"sub_{user}",
+        "status": "past_due",
+        "planId": CATALOG[0].id,
+        "pastDueSince": NOW - 9,
+        "createdAt": NOW - 99,
+        "updatedAt": NOW - 9,
+        "runningShard": "0",
+        "subscribedAt": NOW - 99,
+        "dueShard": "DUE",
+        "dueAt": NOW,
+        "version": 7,
+    }
+    table.put(stored)
+    subscriptions, readings = DynamoSubscriptionStore(table, recording), DynamoDueReadingStore(table)
+    reading = DueReading(user, f"cus_{user}", due_at=NOW, version=7)
+    assert reading in readings.due(NOW)
+    assert reading not in readings.due(NOW - 1)
+    assert reading.message == {"customerId": f"cus_{user}", "type": "due"}
+    assert readings.advance(reading.queued(NOW + 5))
+    swept = table.get(pk, sk)
+    assert swept is not None
+    assert (stored | {"dueAt": NOW + 5, "version": 8}).items() <= swept.items(), "an earlier release can read it"
+    paid = subscriptions.get(user).paid
+    assert paid == PaidSubscription(
+        user,
+        f"cus_{user}",
+        f"sub_{user}",
+        Status.PAST_DUE,
+        CATALOG[0],
+        NOW - 9,
+        NOW - 99,
+        NOW - 9,
+        due_at=NOW + 5,
+        version=8,
+    )
+    subscriptions.put_paid(replace(paid, status=Status.CANCELED, due_at=None))
+    assert readings.get(user) is None
 
 
 def test_an_order_lock_of_an_earlier_release_is_read_and_released(aws: Aws) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from purser.audit.model import AuditEntry
 from purser.billing.model import (
     Checkout,
+    DueReading,
     Entitlements,
     Invoice,
     PaidSubscription,
@@ -22,6 +23,7 @@ from purser.billing.ports import CheckoutTaken, StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
+from purser.correlation import correlation_id
 from purser.errors import Contended
 from purser.plans.model import CATALOG, Plan
 from tests.support.fakes import FakeClock, FakeQueue
@@ -194,6 +196,7 @@ class FakeSubscriptions:
     def __init__(self) -> None:
         self.grants: dict[str, Subscription] = {}
         self.noted: dict[str, PaidSubscription] = {}
+        self.causes: dict[str, str | None] = {}
         self.audit: list[AuditEntry] = []
 
     def get(self, user_id: str) -> Entitlements:
@@ -212,14 +215,42 @@ class FakeSubscriptions:
         if (known.version if known else 0) != paid.version:
             raise StalePaidSubscription
         self.noted[paid.user_id] = replace(paid, version=paid.version + 1)
+        self.causes[paid.user_id] = correlation_id()
 
     def running(self, until: int) -> Iterator[PaidSubscription]:
         found = [each for each in self.noted.values() if each.is_running and each.created_at <= until]
         yield from sorted(found, key=lambda each: each.created_at, reverse=True)
 
-    def due(self, now: int) -> Iterator[str]:
-        due = [(each.due_at, each.customer_id) for each in self.noted.values() if each.due_at is not None]
-        yield from (customer_id for due_at, customer_id in sorted(due) if due_at <= now)
+
+class FakeDueReadings:
+    """The store of due readings in memory, on the records of subscriptions."""
+
+    def __init__(self, subscriptions: FakeSubscriptions) -> None:
+        self._records = subscriptions
+
+    def get(self, *key: str) -> DueReading | None:
+        (user_id,) = key
+        paid = self._records.noted.get(user_id)
+        if paid is None or paid.due_at is None:
+            return None
+        return DueReading(
+            user_id,
+            paid.customer_id,
+            due_at=paid.due_at,
+            version=paid.version,
+            correlation_id=self._records.causes[user_id],
+        )
+
+    def advance(self, after: DueReading) -> bool:
+        paid = self._records.noted.get(after.user_id)
+        if paid is None or paid.version != after.version - 1:
+            return False
+        self._records.noted[after.user_id] = replace(paid, due_at=after.due_at, version=after.version)
+        return True
+
+    def due(self, now: int) -> Iterator[DueReading]:
+        readings = [reading for user_id in self._records.noted if (reading := self.get(user_id))]
+        return iter(sorted((each for each in readings if each.is_due(now)), key=lambda each: each.due_at))
 
 
 class FakeCustomers:
@@ -332,6 +363,7 @@ class BillingWorld:
             FakeProgress(),
             FakeBillingTelemetry(),
         )
+        self.readings = FakeDueReadings(self.store)
         self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
         self.enforcement = FakeEnforcement(self.subscriptions)
         self.sync = Synchronization(
@@ -346,6 +378,7 @@ class BillingWorld:
         self.reconciliation = Reconciliation(
             gateway=lambda: self.stripe,
             index=self.store,
+            readings=self.readings,
             progress=self.progress,
             queue=self.queue,
             telemetry=self.telemetry,

@@ -33,7 +33,7 @@ from local.doubles.stripe.wire import Params, StripeError, missing
 from purser.billing.inbox import Inbox
 from purser.billing.model import Prices
 from purser.billing.paying import Payments
-from purser.billing.ports import StripeCustomerStore, SubscriptionIndex, SubscriptionStore
+from purser.billing.ports import DueReadingStore, StripeCustomerStore, SubscriptionIndex, SubscriptionStore
 from purser.billing.reconciling import Progress, Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.stripe_gateway import USER
@@ -46,6 +46,7 @@ from tests.support.billing import (
     DAY_MS,
     FakeBillingTelemetry,
     FakeCustomers,
+    FakeDueReadings,
     FakeEnforcement,
     FakeProgress,
     FakeSubscriptions,
@@ -104,12 +105,14 @@ class Stores:
     """The stored data of billing."""
 
     subscriptions: SubscriptionsKept
+    readings: DueReadingStore
     customers: StripeCustomerStore
     progress: Progress
 
 
 def in_memory() -> Stores:
-    return Stores(FakeSubscriptions(), FakeCustomers(), FakeProgress())
+    subscriptions = FakeSubscriptions()
+    return Stores(subscriptions, FakeDueReadings(subscriptions), FakeCustomers(), FakeProgress())
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,11 @@ class BillingLife:
         gateway = gateway_in_process(self.double.keys.api_key, self.settings, clock, self.perform)
         enforcement: Any = Cut(self.enforcement, self.scissors)
         self.synchronization = Synchronization(gateway, store, customers, enforcement, self.telemetry, clock, GRACE_MS)
+        readings: Any = Cut(stores.readings, self.scissors, advance=self.rules.note_reading)
         progress: Any = Cut(stores.progress, self.scissors)
-        self.reconciliation = Reconciliation(lambda: gateway, store, progress, self.queue, self.telemetry, clock)
+        self.reconciliation = Reconciliation(
+            lambda: gateway, store, readings, progress, self.queue, self.telemetry, clock
+        )
         self.payments = Payments(
             lambda: gateway.within(PAYMENT_S), customers, store, self.settings, NoUsage(), lambda _: True
         )
@@ -419,6 +425,7 @@ class BillingLife:
         came, self.queue.sent = self.queue.sent, []
         one_each = {body["customerId"]: body for body in came}
         self.waiting += [Message(body) for body in (came if self.delivery == "twice" else one_each.values())]
+        self.rules.check_due(each.body for each in self.waiting)
         now = self.clock.now
         visible = [each for each in self.waiting if each.visible_at <= now]
         self.waiting = [each for each in self.waiting if each.visible_at > now]

@@ -6,14 +6,15 @@ finds is kept in ``broken``, because an error that is raised within a call of Pu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from local.doubles.stripe import invoices
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.messages import Request
-from purser.billing.model import RUNNING, PaidSubscription, Prices
+from purser.billing.model import RUNNING, DueReading, PaidSubscription, Prices
 from purser.billing.stripe_gateway import RESTORED, USER
 from purser.errors import PurserError
 from purser.plans.model import Plan
@@ -212,6 +213,16 @@ class BillingRules:
             self.broken.append(f"{paid.subscription_id} is in use and a duplicate")
         for id in new:
             self._ended[id] = Ended(paid.duplicates[id], self._now() // 1000)
+
+    def note_reading(self, is_stored: bool, after: DueReading) -> None:
+        """Note when a reading is due again that a sweep has claimed."""
+        if is_stored:
+            self.noted[after.user_id] = replace(self.noted[after.user_id], due_at=after.due_at)
+
+    def check_due(self, waiting: Iterable[Mapping[str, str]]) -> None:
+        """Check that no two messages wait to say that the same customer is due."""
+        due = Counter(message["customerId"] for message in waiting if message["type"] == "due")
+        self.broken += [f"{count} messages say that {customer} is due" for customer, count in due.items() if count > 1]
 
     def check_call(self, call: Request, operation: Operation) -> None:
         """Check what one changing call of Purser wants: it touches what is ours, and ends duplicates only."""

@@ -7,7 +7,12 @@ import uuid
 from purser.audit.model import AuditEntry
 from purser.aws import clients
 from purser.aws.tables import Part, Table, from_wire
-from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.billing.store import (
+    DynamoDueReadingStore,
+    DynamoProgress,
+    DynamoStripeCustomerStore,
+    DynamoSubscriptionStore,
+)
 from tests.support.billing_life import Stores
 from tests.support.template import resources
 
@@ -29,6 +34,7 @@ class StoredBilling:
             self._table.delete(item["PK"], item["SK"])
         return Stores(
             DynamoSubscriptionStore(self._table, _recording),
+            DynamoDueReadingStore(self._table),
             DynamoStripeCustomerStore(self._table),
             DynamoProgress(self._table),
         )

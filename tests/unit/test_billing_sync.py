@@ -7,11 +7,10 @@ from uuid import uuid4
 import pytest
 
 from purser import retrying
-from purser.billing.model import PaidSubscription, Status
+from purser.billing.model import RESEND_AFTER_MS, PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import STEP, YOUNG_MS
-from purser.billing.sync import SETTLING_MS
-from purser.errors import Contended, PaymentRefused, PaymentUnavailable, StripeCustomerUnknown
+from purser.errors import Contended, PaymentRefused, PaymentUnavailable, StripeCustomerUnknown, Unavailable
 from purser.plans.model import CATALOG, Plan
 from tests.support.billing import DAY_MS, GRACE_MS, PRICES
 from tests.support.billing import BillingWorld as World
@@ -484,11 +483,93 @@ def test_a_sync_interrupted_after_its_write_is_completed_later(world: World) -> 
     with pytest.raises(Contended):
         world.sync("cus_1")
     world.enforcement.failing = None
+    world.clock.advance(RESEND_AFTER_MS - 1)
     assert world.reconcile(only_due=True) == []
-    world.clock.advance(SETTLING_MS)
+    world.clock.advance(1)
     assert world.reconcile(only_due=True) == ["cus_1"]
     assert world.enforced_plan() == BASIC
     assert world.reconcile(only_due=True) == []
+
+
+def past_grace(world: World) -> None:
+    """Let the grace time of ``user`` end, so that a reading is due."""
+    world.begin(status=Status.PAST_DUE)
+    world.sync("cus_1")
+    world.clock.advance(GRACE_MS)
+
+
+def sweep(world: World) -> list[dict[str, str]]:
+    """Sweep what is due, and return the messages."""
+    world.reconciliation.look_after(world.clock.now + 1)
+    messages, world.queue.sent = world.queue.sent, []
+    return messages
+
+
+def test_a_due_reading_is_queued_once_until_its_message_must_be_lost(world: World) -> None:
+    past_grace(world)
+    message = {"customerId": "cus_1", "type": "due"}
+    for _ in range(10):
+        assert sweep(world) == [message]
+        world.clock.advance(RESEND_AFTER_MS - 1)
+        assert sweep(world) == []
+        world.clock.advance(1)
+    world.sync("cus_1")
+    assert world.enforced_plan() is None
+    assert sweep(world) == []
+
+
+def test_a_reading_that_fails_has_one_message_however_long_stripe_is_down(world: World) -> None:
+    past_grace(world)
+    world.stripe.failing = PaymentUnavailable()
+    sent = 0
+    for _ in range(48):
+        sent += len(sweep(world))
+        with pytest.raises(PaymentUnavailable):
+            world.sync("cus_1")
+        world.clock.advance(RESEND_AFTER_MS // 8)
+    assert sent == 48 // 8
+    world.stripe.failing = None
+    world.sync("cus_1")
+    assert world.enforced_plan() is None
+    assert world.store.noted["user"].due_at is None
+
+
+def test_a_sweep_does_not_delay_a_reading_under_way(world: World) -> None:
+    past_grace(world)
+    subscription, _ = world.noted
+    world.stripe.change(subscription, status=Status.ACTIVE)
+    swept: list[dict[str, str]] = []
+    world.stripe.meanwhile = [lambda: swept.extend(sweep(world))]
+    world.sync("cus_1")
+    assert len(swept) == 1
+    assert world.noted == (subscription, Status.ACTIVE)
+    assert world.enforced_plan() == BASIC
+    assert sweep(world) == []
+
+
+def test_a_reading_that_was_stored_meanwhile_is_not_queued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    past_grace(world)
+    (due,) = world.readings.due(world.clock.now)
+    world.sync("cus_1")
+    settled = world.store.noted["user"]
+    monkeypatch.setattr(world.readings, "due", lambda now: iter([due]))
+    assert sweep(world) == []
+    assert world.store.noted["user"] == settled
+
+
+def test_a_reading_that_the_queue_does_not_take_is_due_for_the_next_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past_grace(world)
+
+    def down(*_: object, **__: object) -> int:
+        raise Unavailable
+
+    monkeypatch.setattr(world.queue, "send", down)
+    with pytest.raises(ExceptionGroup):
+        sweep(world)
+    monkeypatch.undo()
+    assert len(sweep(world)) == 1
 
 
 def begun_long_ago(world: World, plan: Plan = BASIC) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from purser.batches import RETURN_AFTER_S
+from purser.billing import model as billing
 from purser.disconnecting import model as disconnecting
 from purser.executions import model as executions
 from purser.executions.executor import WORKING_MS
@@ -32,6 +33,13 @@ def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
     assert QUEUES["SignalQueue"]["VisibilityTimeout"] * 1500 == signals.RESEND_AFTER_MS
     assert QUEUES["ExecutionQueue"]["VisibilityTimeout"] * 1500 == executions.RESEND_AFTER_MS
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
+
+
+def test_a_reading_of_billing_is_due_again_only_after_all_retries_of_its_message() -> None:
+    queue, time_limit = QUEUES["BillingQueue"], FUNCTIONS["BillingWorker"]["Timeout"]
+    attempts = range(1, most_receives(queue) + 1)
+    retries_s = sum(time_limit + retry_delay(attempt) for attempt in attempts[:-1]) + time_limit
+    assert (retries_s + queue["VisibilityTimeout"]) * 1000 < billing.RESEND_AFTER_MS
 
 
 LEASES = {

@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import Any, Protocol
 
+from purser.correlation import correlation_id, tagged
 from purser.errors import MalformedRequest
 from purser.ports import Sender
 
@@ -98,7 +99,7 @@ def _message(text: str, *, is_live: bool) -> dict[str, str] | None:
         raise MalformedRequest("the event and the API key of this endpoint are not both of live or both of test mode")
     if not _is_id(customer_id) or not (kind in EVENTS or kind.startswith(EVENTS_OF_SUBSCRIPTIONS)):
         return None
-    return {"customerId": customer_id, "eventId": event_id, "type": kind}
+    return tagged({"customerId": customer_id, "eventId": event_id, "type": kind}, correlation_id())
 
 
 def _is_id(value: Any) -> bool:

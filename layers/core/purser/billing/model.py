@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from purser.correlation import tagged
 from purser.plans.model import Plan, public_plans
+from purser.work.model import WorkItem
+
+RESEND_AFTER_MS = 2 * 3600 * 1000
+"""The time until a reading is due again, in case its message is lost: longer than all retries of a message take."""
 
 
 class PaymentType(StrEnum):
@@ -133,7 +138,7 @@ class PaidSubscription:
     ``plan`` is None if no plan has, or had, its price. ``past_due_since`` is when it was first seen past due.
     ``duplicates`` are other running subscriptions that are still to be ended and refunded. Each names the subscription
     that was in use when it was noticed: what was paid beside that one is refunded, whatever is in use by then.
-    ``due_at`` is when it must be synchronized without an event, None for never. ``version`` is 0 before it is stored.
+    ``due_at`` is when its ``DueReading`` is due, None for never. ``version`` is 0 before it is stored.
     """
 
     user_id: str
@@ -158,6 +163,28 @@ class PaidSubscription:
         if self.status is Status.PAST_DUE:
             return self.past_due_since is None or now < self.past_due_since + grace_ms
         return self.status in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class DueReading(WorkItem):
+    """A reading of a subscription at Stripe that is due without an event. It lies on our record of the subscription.
+
+    Its message is worked on like an event, without a lease: the version of the record orders readings. What a reading
+    stores says when the next one is due, if ever. So it has no attempts, and is never dead.
+    """
+
+    user_id: str
+    customer_id: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The user."""
+        return (self.user_id,)
+
+    @property
+    def message(self) -> dict[str, str]:
+        """The message for the queue, in the form of an event's."""
+        return tagged({"customerId": self.customer_id, "type": "due"}, self.correlation_id)
 
 
 @dataclass(frozen=True, slots=True)

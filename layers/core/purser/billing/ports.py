@@ -9,6 +9,7 @@ from typing import Protocol
 from purser.audit.model import AuditEntry
 from purser.billing.model import (
     Checkout,
+    DueReading,
     Entitlements,
     Invoice,
     PaidSubscription,
@@ -16,6 +17,7 @@ from purser.billing.model import (
     StripeSubscription,
     Subscription,
 )
+from purser.work.ports import ItemStore
 
 
 class StalePaidSubscription(Exception):
@@ -48,8 +50,12 @@ class SubscriptionIndex(Protocol):
     def running(self, until: int) -> Iterator[PaidSubscription]:
         """Return running subscriptions that were created until then (Unix ms), newest first, streamed."""
 
-    def due(self, now: int) -> Iterator[str]:
-        """Return the customers of due subscriptions, the longest due first, streamed."""
+
+class DueReadingStore(ItemStore[DueReading], Protocol):
+    """The due readings, by their users. It is no ``WorkStore``, since nothing may delete a subscription's record."""
+
+    def due(self, now: int) -> Iterator[DueReading]:
+        """Yield the readings that are due, longest due first."""
 
 
 class StripeCustomerStore(Protocol):

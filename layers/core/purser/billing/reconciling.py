@@ -1,4 +1,4 @@
-"""The comparison of all our subscriptions with Stripe, and the queueing of those that are due.
+"""The comparison of all our subscriptions with Stripe, and the sweep of those that are due.
 
 Both sides are read newest first and merged, so that only the subscriptions of one second are in memory. A difference is
 only a suspicion: its customer is queued, and the worker reads both sides again.
@@ -12,15 +12,19 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Protocol
 
-from purser.billing.model import PaidSubscription, StripeSubscription
-from purser.billing.ports import PaymentGateway, SubscriptionIndex
+from purser.billing.model import RESEND_AFTER_MS, PaidSubscription, StripeSubscription
+from purser.billing.ports import DueReadingStore, PaymentGateway, SubscriptionIndex
 from purser.ports import Sender
+from purser.work.sweeper import Enqueuer
 
 YOUNG_MS = 10 * 60 * 1000
 """Younger subscriptions are not compared, because their events may still come (in ms)."""
 
 STEP = 1000
 """The number of seconds with subscriptions that are compared between two records of the progress."""
+
+SWEEP_LIMIT = 1000
+"""The number of due readings that one run queues at most. Users who pay wait behind them."""
 
 FEW_CHANGES = 10
 LARGE_SHARE = 0.2
@@ -64,6 +68,7 @@ class Reconciliation:
         self,
         gateway: Callable[[], PaymentGateway],
         index: SubscriptionIndex,
+        readings: DueReadingStore,
         progress: Progress,
         queue: Sender,
         telemetry: Telemetry,
@@ -71,6 +76,8 @@ class Reconciliation:
     ) -> None:
         self._gateway = gateway
         self._index = index
+        self._readings = readings
+        self._enqueuer = Enqueuer(readings, queue, now, RESEND_AFTER_MS)
         self._progress = progress
         self._queue = queue
         self._telemetry = telemetry
@@ -82,15 +89,17 @@ class Reconciliation:
         return self.look_after(ends_at)
 
     def look_after(self, ends_at: int) -> int:
-        """Queue due customers, and continue an unfinished comparison until ``ends_at`` (Unix ms).
+        """Sweep due readings, and continue an unfinished comparison until ``ends_at`` (Unix ms).
 
         Returns:
             How many customers were queued.
 
         Raises:
             PaymentUnavailable, Unavailable: Stripe or a part of Purser is down. The next run continues.
+            ExceptionGroup: some due readings could not be queued. The next run continues.
         """
-        queued = self._queue.send({"customerId": each, "type": "due"} for each in self._index.due(self._now()))
+        due = list(islice(self._readings.due(self._now()), SWEEP_LIMIT))
+        queued = self._enqueuer.send(due, until=ends_at)
         until = self._progress.get()
         while until is not None and self._now() < ends_at:
             sent, until = self._compare(until)

@@ -8,7 +8,8 @@ STRIPE#<customer>   USER                 the user of a customer at Stripe
 RECONCILIATION      STRIPE               the progress of an unfinished comparison with Stripe
 
 A running subscription has ``runningShard`` and ``subscribedAt``, for the sparse ``RunningIndex`` in Stripe's order.
-A due one has ``dueShard`` and ``dueAt``, for the sparse ``DueIndex``.
+One with a reading to come has ``dueShard`` and ``dueAt``, for the sparse ``DueIndex``. A sweep moves ``dueAt`` on, and
+adds the other attributes of a work item until the next reading is stored.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws.shards import shard_of
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
-from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.model import DueReading, Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
+from purser.correlation import KEY, correlation_id
 from purser.errors import Contended
 from purser.plans.model import plan_by_id
+from purser.work.store import Attributes, DynamoItemStore, Layout
 
 SUBSCRIPTIONS = "SUBSCRIPTION#"
 GRANTED = SUBSCRIPTIONS + PaymentType.ADMIN
@@ -93,10 +96,32 @@ class DynamoSubscriptionStore:
             page_size=READ_AHEAD,
         )
 
-    def due(self, now: int) -> Iterator[str]:
+
+def _reading_of(item: Item) -> DueReading:
+    return DueReading(item["PK"].removeprefix(user_pk("")), item["customerId"], **Attributes().read(item))
+
+
+READINGS = Layout(lambda user_id: (user_pk(user_id), PAID), _reading_of, shards=())
+"""Readings have no shards of their own, because an index finds those that are due."""
+
+
+class DynamoDueReadingStore(DynamoItemStore[DueReading]):
+    """The store of due readings on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table, READINGS)
+
+    def get(self, *key: str) -> DueReading | None:
+        item = self._table.get(*READINGS.key(*key))
+        return _reading_of(item) if item and "dueAt" in item else None
+
+    def due(self, now: int) -> Iterator[DueReading]:
         condition, values = "dueShard = :due AND dueAt <= :now", {":due": DUE, ":now": now}
         for item in self._table.query(condition, values, index="DueIndex", page_size=READ_AHEAD):
-            yield item["customerId"]
+            # The index lags, and does not have the version.
+            reading = self.get(item["PK"].removeprefix(user_pk("")))
+            if reading and reading.is_due(now):
+                yield reading
 
 
 class DynamoProgress:
@@ -200,5 +225,6 @@ def _paid_item(paid: PaidSubscription) -> Item:
         "subscribedAt": paid.created_at,
         "dueShard": DUE if paid.due_at is not None else None,
         "dueAt": paid.due_at,
+        KEY: correlation_id(),
         "version": paid.version + 1,
     }

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from purser.billing.model import (
     ENDED,
+    RESEND_AFTER_MS,
     PaidSubscription,
     Refund,
     Status,
@@ -29,9 +30,6 @@ from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCu
 from purser.errors import PaymentRefused, StripeCustomerUnknown
 from purser.plans.model import Plan
 from purser.retrying import until_fresh
-
-SETTLING_MS = 15 * 60 * 1000
-"""The time, in ms, after which a sync that did not settle is repeated."""
 
 
 class Enforcement(Protocol):
@@ -154,7 +152,7 @@ class Synchronization:
         now = self._now()
         if not found:  # the customer was deleted at Stripe, or never had one
             ended = noted and replace(noted, status=Status.CANCELED, past_due_since=None)
-            return ended and replace(ended, updated_at=now, due_at=now + SETTLING_MS)
+            return ended and replace(ended, updated_at=now, due_at=now + RESEND_AFTER_MS)
         current = running[0] if running else _kept(found, noted)
         fresh = PaidSubscription(
             user_id=user_id,
@@ -168,7 +166,7 @@ class Synchronization:
             updated_at=now,
             # They are ended whatever happens to the one in use, so that never both are kept or ended.
             duplicates={**ending, **{each.id: current.id for each in running[1:]}},
-            due_at=now + SETTLING_MS,
+            due_at=now + RESEND_AFTER_MS,
             version=noted.version if noted else 0,
         )
         if current.is_running and current.plan is None:
@@ -198,7 +196,10 @@ class Synchronization:
         return [each for each in self._gateway.subscriptions(customer_id) if each.is_ours]
 
     def _settle(self, paid: PaidSubscription) -> None:
-        """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
+        """Enforce the plan, end duplicates, and record that it is done.
+
+        If it breaks off, it is repeated by its message, or at ``due_at`` if that is lost.
+        """
         # Read before enforcing: a grace period that ends from here on has another reading, which enforces that.
         due_at = self._due_at(paid)
         self._enforcement.enforce(paid.user_id)

@@ -127,12 +127,13 @@ def synchronization() -> Synchronization:
 def reconciliation() -> Reconciliation:
     """The comparison of all subscriptions with Stripe."""
     from purser.billing.reconciling import Reconciliation
-    from purser.billing.store import DynamoProgress, DynamoSubscriptionStore
+    from purser.billing.store import DynamoDueReadingStore, DynamoProgress, DynamoSubscriptionStore
 
     accounts = table("accounts_table")
     return Reconciliation(
         gateway=payment_gateway,
         index=DynamoSubscriptionStore(accounts, recording),
+        readings=DynamoDueReadingStore(accounts),
         progress=DynamoProgress(accounts),
         queue=queue("billing_queue_url"),
         telemetry=_billing_telemetry(),
