@@ -28,7 +28,7 @@ from purser.executions.store import DynamoExecutionStore
 from purser.follows.model import Follow, Follower
 from purser.orders.intents import Intent, OrderLock, StrategyTrade
 from purser.orders.model import EntryType, ManualOrder
-from purser.orders.ports import OrderLockTaken
+from purser.orders.ports import OrderLockLost, OrderLockTaken
 from tests.support.crashes import Scissors
 from tests.support.executions import FakeExecutions
 from tests.support.intents import FakeAccess, FakeIntents
@@ -175,14 +175,22 @@ def test_an_execution_needs_an_active_account(world: World) -> None:
     assert world.store.intent(world.execution.trading_account_id, world.execution.id) is None
 
 
-def test_an_execution_that_closes_needs_neither_and_may_begin_again(world: World) -> None:
+def test_an_execution_that_closes_begins_with_its_trade_and_may_begin_again(world: World) -> None:
+    world.begin()
     world.stop_follow()
     world.stop_account()
-    for generation in (1, 2):
-        closing = replace(world.intent, order=None, strategy=None, generation=generation)
-        lock = replace(world.lock(closing), version=generation)
-        world.store.begin(world.execution, closing, lock, None)
-    assert world.known == world.execution
+    execution = replace(world.execution, signal_id=str(uuid4()), trade_id=world.execution.id)
+    lock = world.lock(world.intent)
+    for version in (2, 3):
+        trade = world.intent.closing(execution.signal_id, NOW + version)
+        lock = replace(lock, version=version)
+        world.store.begin_closing(execution, trade, lock)
+        assert world.store.get(execution.follow_id, execution.signal_id) == execution
+        assert world.store.intent(execution.trading_account_id, trade.id) == trade
+    with pytest.raises(OrderLockLost):
+        world.store.begin_closing(replace(execution, signal_id="later"), world.intent, lock)
+    assert world.store.get(execution.follow_id, "later") is None
+    assert world.store.lock(execution.trading_account_id, SYMBOL) == lock
 
 
 def test_the_executions_of_a_job_are_known_by_follow(world: World) -> None:

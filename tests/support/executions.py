@@ -57,23 +57,26 @@ class FakeExecutions:
 
     def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
         key = (execution.follow_id, execution.signal_id)
-        if intent.order is not None:
-            if key in self.executions:
-                raise ExecutionExists
-            follow = next((each for each in self._follows if each.id == execution.follow_id), None)
-            if follow is None or not follow.active or follow.strategy_id != execution.strategy_id:
-                raise FollowStopped
-            if not self._access.account.active:
-                raise AccountStopped
-        self._intents.begin(intent, lock, replaced)
-        self.executions[key] = execution
+        if key in self.executions:
+            raise ExecutionExists
+        follow = next((each for each in self._follows if each.id == execution.follow_id), None)
+        if follow is None or not follow.active or follow.strategy_id != execution.strategy_id:
+            raise FollowStopped
+        if not self._access.account.active:
+            raise AccountStopped
+        self._intents.begin(intent, lock, replaced, also=lambda: self._put(execution))
 
-    def begin_closing(self, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
-        self._intents.begin(intent, lock, replaced)
+    def begin_closing(self, execution: Execution, trade: Intent, lock: OrderLock) -> None:
+        self._intents.keep(trade, lock, also=lambda: self._put(execution))
+
+    def keep(self, trade: Intent, lock: OrderLock) -> None:
+        self._intents.keep(trade, lock)
+
+    def _put(self, execution: Execution) -> None:
+        self.executions[execution.follow_id, execution.signal_id] = execution
 
     def settle(self, execution: Execution) -> None:
-        key = (execution.follow_id, execution.signal_id)
-        self._scissors.cut(lambda: self.executions.update({key: execution}))
+        self._scissors.cut(lambda: self._put(execution))
 
     def open_symbols(self, trading_account_id: str) -> Sequence[str]:
         return [lock.symbol for lock in self._intents.stored_locks if lock.trading_account_id == trading_account_id]
@@ -118,7 +121,8 @@ class Market:
     def find(
         self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
     ) -> tuple[dict[str, Strategy], dict[str, RiskProfile]]:
-        return dict.fromkeys(strategy_ids, STRATEGY), dict.fromkeys(risk_profile_ids, PROFILE)
+        strategies = {id: replace(STRATEGY, id=id) for id in strategy_ids}
+        return strategies, dict.fromkeys(risk_profile_ids, PROFILE)
 
 
 class FollowedAccount:
@@ -167,10 +171,10 @@ class FollowedAccount:
         self.market.state = State(direction=direction, opened_by=signal.id)
         return self._job(signal)
 
-    def exit(self, number: int) -> ExecutionJob:
+    def exit(self, number: int, **given: Any) -> ExecutionJob:
         """Accept a signal that closes, and return the job that carries it here."""
         self.market.state = State()
-        return self._job(self._signal(number, action=Action.EXIT, closes=True))
+        return self._job(replace(self._signal(number, action=Action.EXIT, closes=True), **given))
 
     def _signal(self, number: int, **given: Any) -> Signal:
         now = self.clock()
@@ -193,7 +197,7 @@ class FollowedAccount:
     def _job(self, signal: Signal) -> ExecutionJob:
         self.market.signals[signal.id] = signal
         followers = (Follower(USER_ID, self.world.account_id, self.follow.id),)
-        return ExecutionJob(signal.id, "1", STRATEGY.id, followers, PRICE, self.clock(), due_at=self.clock())
+        return ExecutionJob(signal.id, "1", signal.strategy_id, followers, PRICE, self.clock(), due_at=self.clock())
 
     def run_cut(self, job: ExecutionJob) -> str:
         """Execute a job, and return how that ended: ``done``, ``unfinished`` or ``killed``."""

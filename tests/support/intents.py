@@ -62,7 +62,9 @@ class FakeIntents:
     def stored_locks(self) -> Sequence[OrderLock]:
         return list(self.locks.records.values())
 
-    def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
+    def begin(
+        self, intent: Intent, lock: OrderLock, replaced: Intent | None = None, also: Callable[[], None] = lambda: None
+    ) -> None:
         def write() -> None:
             key = (intent.trading_account_id, intent.id)
             taken = self.locks.get(*lock.key)
@@ -74,23 +76,31 @@ class FakeIntents:
             self.intents[key] = intent
             if replaced is not None:
                 self.intents[replaced.trading_account_id, replaced.id] = replaced
+            also()
 
         self._scissors.cut(write)
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         return self.intents.get((trading_account_id, intent_id))
 
-    def keep(self, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
-        self._write(lambda: self.locks.advance(lock), *([failed, intent] if failed else [intent]))
+    def keep(
+        self,
+        intent: Intent,
+        lock: OrderLock,
+        failed: Intent | None = None,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._write(lambda: self.locks.advance(lock), *([failed, intent] if failed else [intent]), also=also)
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
         self._write(lambda: self.locks.finish(lock), intent)
 
-    def _write(self, move: Callable[[], bool], *intents: Intent) -> None:
+    def _write(self, move: Callable[[], bool], *intents: Intent, also: Callable[[], None] = lambda: None) -> None:
         def write() -> None:
             if not move():
                 raise OrderLockLost
             self.intents.update({(intent.trading_account_id, intent.id): intent for intent in intents})
+            also()
 
         self._scissors.cut(write)
 

@@ -17,6 +17,7 @@ from purser.executions.model import ExecutionStatus, SkipReason, execution_id, s
 from purser.executions.service import Executions
 from purser.follows.model import Follow, Follower, Protections
 from purser.orders.intents import CLEARING_LIFETIME_MS
+from purser.orders.intents import State as IntentState
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from purser.signals.model import Level, Mode, State, TakeProfit
 from purser.strategies.model import Direction
@@ -115,6 +116,126 @@ def test_a_close_signal_closes_the_trade_and_its_exits(account: FollowedAccount)
     orders = account.orders
     account.executor.execute(job)
     assert account.orders == orders
+
+
+def follow_another(account: FollowedAccount) -> str:
+    """Let the account follow another strategy of the symbol in place of the first, whose trade is kept."""
+    account.change(id="another-follow", strategy_id="another")
+    return "another"
+
+
+def test_a_signal_leaves_the_kept_trade_of_another_strategy(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    strategy_id, before = follow_another(account), account.orders
+    close, enter = account.exit(2, strategy_id=strategy_id), account.enter(3, strategy_id=strategy_id)
+    account.executor.execute(close)
+    account.executor.execute(enter)
+    reasons = [account.execution_of(job).reason for job in (close, enter)]
+    assert reasons == [SkipReason.NOTHING_OPEN, SkipReason.SYMBOL_BUSY]
+    assert account.orders == before
+    account.check_protected()
+
+
+def test_a_signal_leaves_the_resting_entry_of_another_strategy(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900)))
+    job, before = account.enter(2, strategy_id=follow_another(account)), account.open_orders
+    account.executor.execute(job)
+    assert account.execution_of(job).reason is SkipReason.SYMBOL_BUSY
+    assert account.open_orders == before
+
+
+def test_an_entry_gives_way_to_a_trade_that_begins_at_the_same_time(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, follow = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900)), account.follow
+    job = account.enter(2, strategy_id=follow_another(account))
+    begin = account.store.begin
+
+    def begin_after_another(*given: Any) -> None:
+        monkeypatch.undo()
+        state, account.market.state = account.market.state, State(opened_by=other.signal_id)
+        account.market.follows.append(follow)
+        account.executor.execute(other)
+        account.market.state = state
+        account.clock.advance(15_000)
+        begin(*given)
+
+    monkeypatch.setattr(account.store, "begin", begin_after_another)
+    account.executor.execute(job)
+    assert account.execution_of(job).reason is SkipReason.SYMBOL_BUSY
+    trade = account.store.intent(account.world.account_id, execution_id(other.signal_id, follow.id))
+    lock = account.store.lock(account.world.account_id, SYMBOL)
+    assert trade is not None
+    assert lock is not None
+    assert (trade.state, lock.intent_id) == (IntentState.RESTING, trade.id)
+
+
+def test_a_close_signal_leaves_what_the_user_has_added(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    open_by_hand(account)
+    job = account.exit(2)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.position, account.open_orders) == (D("0.01"), [])
+
+
+def test_a_close_signal_leaves_a_position_that_replaced_the_trade_with_its_amount(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    amount = account.position
+    account.clock.advance(120_000)
+    desk = account.world.desk
+    for side in (Side.SELL, Side.BUY):
+        desk.place(account.credential, SYMBOL, NewOrder(f"by-hand-{side}", side, OrderType.MARKET, amount))
+    job = account.exit(2)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert account.position == amount
+
+
+def test_a_closing_that_the_venue_refuses_leaves_the_trade_protected_until_it_succeeds(
+    account: FollowedAccount,
+) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.exit(2)
+    account.control.fault("/fapi/v1/order", "reject", 1000, apiKey=account.api_key, code=-2010)
+    assert account.run_cut(job) == "unfinished"
+    account.check_protected()
+    assert account.position
+    account.control.clear_faults()
+    account.world.reconcile(1)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_a_position_that_is_opened_by_hand_just_before_the_entry_is_left_alone(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = account.executor._desk
+    set_leverage = desk.set_leverage
+
+    def set_late(*given: Any) -> None:
+        set_leverage(*given)
+        open_by_hand(account)
+        stop = NewOrder("stop-by-hand", Side.SELL, OrderType.STOP_MARKET, trigger=D(19000), close_position=True)
+        account.world.desk.place(account.credential, SYMBOL, stop)
+
+    monkeypatch.setattr(desk, "set_leverage", set_late)
+    account.executor.execute(account.enter(1))
+    assert skipped(account) == (SkipReason.SYMBOL_BUSY, D("0.01"), 1)
+    account.check_protected()
+
+
+def test_orders_by_hand_are_cancelled_before_an_entry(account: FollowedAccount) -> None:
+    limit = NewOrder("limit-by-hand", Side.BUY, OrderType.LIMIT, D("0.01"), price=D(18000))
+    stop = NewOrder("stop-by-hand", Side.SELL, OrderType.STOP_MARKET, trigger=D(17000), close_position=True)
+    account.world.desk.set_margin_type(account.credential, SYMBOL, MarginType.ISOLATED)
+    for order in (limit, stop):
+        account.world.desk.place(account.credential, SYMBOL, order)
+    account.executor.execute(account.enter(1))
+    assert account.execution.status is ExecutionStatus.OPEN
+    assert len(account.open_orders) == 3
+    account.check_protected()
 
 
 def test_a_close_signal_without_a_trade_is_skipped(account: FollowedAccount) -> None:
@@ -271,17 +392,17 @@ def test_a_trade_that_takes_the_place_of_the_closed_one_meanwhile_is_left_alone(
 ) -> None:
     account.executor.execute(account.enter(1))
     job, later = account.exit(2), account.enter(3, Direction.SHORT)
-    trade_of = account.executor._trade
+    current_of = account.executor._current
 
-    def trade_before(*given: Any) -> Any:
-        trade = trade_of(*given)
+    def current_before(*given: Any) -> Any:
+        trade = current_of(*given)
         monkeypatch.undo()
         account.executor.execute(later)
         return trade
 
-    monkeypatch.setattr(account.executor, "_trade", trade_before)
+    monkeypatch.setattr(account.executor, "_current", current_before)
     account.executor.execute(job)
-    assert account.execution_of(job).reason is SkipReason.EXPIRED
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
     assert account.position < 0
     account.check_protected()
     account.settle(job)

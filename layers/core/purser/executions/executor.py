@@ -7,11 +7,11 @@ never repeats an entry. It repeats a closing until the trade is closed.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from purser.errors import (
     ExchangeAuthorizationFailed,
@@ -29,7 +29,6 @@ from purser.executions.model import (
     Execution,
     ExecutionExists,
     ExecutionJob,
-    ExecutionStatus,
     FollowStopped,
     Skip,
     SkipReason,
@@ -40,7 +39,7 @@ from purser.follows.model import Follow, Follower
 from purser.orders.intents import ENTRY_RESERVE_MS, ORDER_TIME_MS, Intent, OrderLock, StrategyTrade
 from purser.orders.intents import State as IntentState
 from purser.orders.model import EntryType, Leg, ManualOrder, Role, Stop, StopType, legs_of
-from purser.orders.service import Begin, Orders
+from purser.orders.service import Begin, Keep, Orders
 from purser.ports import Access
 from purser.signals.deciding import is_plausible
 from purser.signals.model import Mode, Signal
@@ -202,64 +201,46 @@ class Executor:
             raise Skipped(SkipReason.KEY) from None
 
     def _close(self, task: Task, follower: Follower) -> None:
-        """Close the trade that a follower has open since an earlier signal."""
-        executions, execution = self._stores.executions, self._new(task, follower)
-        before = executions.intent(execution.trading_account_id, execution.id)
-        if before is not None:
-            # Another job may have begun it meanwhile.
-            execution = executions.get(execution.follow_id, execution.signal_id) or execution
-        if before is not None and before.state is IntentState.DONE:
-            executions.settle(execution.after(before, self._now()))
-            return
-        trade = self._trade(execution.trading_account_id, task.signal)
-        if trade is None and before is None:
+        """Close the trade that a follower has open since an earlier signal of the strategy."""
+        execution, executions = self._new(task, follower), self._stores.executions
+        if execution.trade_id is not None:
+            trade = executions.intent(execution.trading_account_id, execution.trade_id)
+        else:
+            current = self._current(follower, task.signal)
+            trade = current if current is not None and _is_of(current, task.signal, follower) else None
+        if trade is None:
             raise Skipped(SkipReason.NOTHING_OPEN)
-        if trade is not None:
-            generation = before.generation + 1 if before else 1
-            closing = replace(_closing(trade, execution.id, task.signal, self._now()), generation=generation)
-            try:
-                self._carry_out(follower, closing, trade, self._beginning(execution))
-            except Skipped as skipped:
-                executions.settle(execution.skipped(skipped.skip))
-                return
-        executions.settle(replace(execution, status=ExecutionStatus.CLOSED, updated_at=self._now()))
+        _check_earlier(trade, task.signal)
+        execution = replace(execution, trade_id=trade.id)
+        try:
+            ended = self._end(follower, trade, task.signal, partial(executions.begin_closing, execution))
+        except Skipped as skipped:
+            executions.settle(execution.skipped(skipped.skip))
+            return
+        executions.settle(execution.after(ended, self._now()))
 
-    def _trade(self, account_id: str, signal: Signal) -> Intent | None:
-        """Return the trade that an earlier signal has opened in the symbol of a signal, or None."""
-        lock = self._stores.executions.lock(account_id, signal.symbol)
-        intent = self._stores.executions.intent(account_id, lock.intent_id) if lock else None
-        if intent is None:
-            return None
-        if intent.order is None and intent.signal_id is None:
+    def _current(self, follower: Follower, signal: Signal) -> Intent | None:
+        """Return the intent that has the order lock of an account and a signal's symbol, or None."""
+        executions, account_id = self._stores.executions, follower.trading_account_id
+        lock = executions.lock(account_id, signal.symbol)
+        current = executions.intent(account_id, lock.intent_id) if lock else None
+        if current is not None and current.order is None:
             # The user is clearing the symbol. If that comes to nothing, the trade is still there.
             raise Unfinished("the user is clearing the symbol", retry_after=FIRST_RETRY_S)
-        if intent.signal_id is None:
-            raise Skipped(SkipReason.SYMBOL_BUSY)
-        # Ids of signals sort by the order in which they were accepted.
-        if intent.signal_id > signal.id:
-            raise Skipped(SkipReason.EXPIRED)
-        return intent
+        return current
 
-    def _carry_out(self, follower: Follower, closing: Intent, trade: Intent, begin: Begin) -> None:
-        """Close a trade. Leave a later one that has taken its place, and what the user has opened after it."""
+    def _end(self, follower: Follower, trade: Intent, signal: Signal, keep: Keep) -> Intent:
+        """Close a trade, unless it has ended by itself, and return it as it is then."""
+        if trade.state.is_final:
+            return trade
         account, credential = self._open(follower)
-        # A closing that failed has handed the lock back to the trade that it replaced.
-        of_trade = {trade.id, closing.id} | ({trade.replaces} if trade.order is None else set())
-        deadline = closing.created_at + ORDER_TIME_MS
         try:
-            after = self._orders.run(
-                account,
-                credential,
-                closing,
-                deadline,
-                begin,
-                lambda begun: begun.replaces is not None and begun.replaces in of_trade,
-            )
+            ended = self._orders.close(account, credential, trade, signal.id, self._now() + ORDER_TIME_MS, keep)
         except ExchangeAuthorizationFailed:
             raise Skipped(SkipReason.KEY) from None
-        # Without a trade to replace, it has ended by itself. What the symbol has since then is not of a signal.
-        if after.state is IntentState.FAILED and after.replaces is not None:
-            raise Skipped(SkipReason.EXPIRED)
+        if not ended.state.is_final:
+            raise Unfinished("another order has taken the place of the trade", retry_after=FIRST_RETRY_S)
+        return ended
 
     def _beginning(self, execution: Execution) -> Begin:
         def begin(intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
@@ -270,12 +251,14 @@ class Executor:
     def _enter(self, task: Task, follower: Follower) -> None:
         """Open a trade for a follower. One that an earlier signal has opened is closed first, whatever comes then."""
         signal = task.signal
-        trade = self._trade(follower.trading_account_id, signal)
-        if trade is not None and trade.signal_id == signal.id and trade.order is not None:
+        trade = self._current(follower, signal)
+        if trade is not None and not _is_of(trade, signal, follower):
+            raise Skipped(SkipReason.SYMBOL_BUSY)
+        if trade is not None and trade.signal_id == signal.id:
             raise ExecutionExists
         if trade is not None:
-            closing = _closing(trade, str(uuid.uuid4()), signal, self._now())
-            self._carry_out(follower, closing, trade, self._stores.executions.begin_closing)
+            _check_earlier(trade, signal)
+            self._end(follower, trade, signal, self._stores.executions.keep)
         self._check_current(signal)
         # The fan-out refuses such a signal only in its first attempt, since later ones may follow on orders.
         if not is_plausible(signal, task.job.price):
@@ -384,10 +367,11 @@ class Executor:
         deadline = min(intent.created_at + ORDER_TIME_MS, signal.expires_at + ENTRY_RESERVE_MS)
         obstacles = list[SkipReason]()
 
-        def may_act(_: Intent) -> bool:
+        def may_act(begun: Intent) -> bool:
             # Counted again under the order lock. Two signals that come at once must not both find the last place.
             crowded = SkipReason.MAX_TRADES if self._is_full(account, signal) else None
-            obstacles.extend(filter(None, [self._obstacle(signal), crowded]))
+            busy = SkipReason.SYMBOL_BUSY if begun.replaces else None
+            obstacles.extend(filter(None, [self._obstacle(signal), crowded, busy]))
             return not obstacles
 
         failure: ExchangeError | None = None
@@ -428,6 +412,8 @@ class Executor:
             symbol=signal.symbol,
             trade_side=order.side.value,
             leverage=sized.leverage,
+            strategy_id=task.strategy.id,
+            follow_id=execution.follow_id,
         )
         legs = legs_of(order, self._desk.contract(signal.symbol), execution.id, 1)
         return Intent(
@@ -465,10 +451,16 @@ def _sized_legs(legs: tuple[Leg, ...], sized: SizedOrder, *, immediate: bool) ->
     return tuple(changed)
 
 
-def _closing(trade: Intent, id: str, signal: Signal, now: int) -> Intent:
-    """Return the intent that closes a trade."""
-    owner = trade.user_id, trade.trading_account_id, trade.symbol
-    return Intent(id, *owner, created_at=now, updated_at=now, signal_id=signal.id)
+def _check_earlier(trade: Intent, signal: Signal) -> None:
+    """Check that a trade is of an earlier signal. Ids of signals sort by the order in which they were accepted."""
+    if trade.signal_id is not None and trade.signal_id > signal.id:
+        raise Skipped(SkipReason.EXPIRED)
+
+
+def _is_of(intent: Intent, signal: Signal, follower: Follower) -> bool:
+    """Return whether an intent is a trade of the signal's strategy for a follow."""
+    trade = intent.strategy
+    return trade is not None and (trade.strategy_id, trade.follow_id) == (signal.strategy_id, follower.follow_id)
 
 
 def _skip_of(failure: ExchangeError | None) -> Skip:

@@ -84,7 +84,7 @@ class ExecutionStatus(StrEnum):
 
     SENDING: its orders are being placed. RESTING: its entry waits for its price. OPEN: its entry was executed. CLOSED:
     it has closed the follower's trade. FAILED: it was undone, or its entry was withdrawn before anything was executed.
-    UNKNOWN: Purser is finding out what became of it.
+    UNKNOWN: Purser is finding out what became of it. ABANDONED: Purser could not find out, and a position may be open.
     """
 
     SENDING = "SENDING"
@@ -94,6 +94,7 @@ class ExecutionStatus(StrEnum):
     SKIPPED = "SKIPPED"
     FAILED = "FAILED"
     UNKNOWN = "UNKNOWN"
+    ABANDONED = "ABANDONED"
 
     @property
     def is_settled(self) -> bool:
@@ -112,6 +113,7 @@ class Execution:
 
     ``amount``, ``leverage``, ``worst_price`` and ``risk`` are those of the order, and ``capped_by`` is why it is
     smaller than the risk allows. ``detail`` is the venue's code of a refusal. ``job_id`` is the job that began it.
+    ``trade_id`` is the intent that the signal closes, None if it enters.
     """
 
     signal_id: str
@@ -131,6 +133,7 @@ class Execution:
     worst_price: Decimal | None = None
     risk: Decimal | None = None
     capped_by: str | None = None
+    trade_id: str | None = None
 
     @property
     def id(self) -> str:
@@ -142,21 +145,29 @@ class Execution:
         return replace(self, status=ExecutionStatus.SKIPPED, reason=skip.reason, detail=skip.detail)
 
     def after(self, intent: Intent, now: int) -> Execution:
-        """Return the execution as its intent shows it."""
-        return replace(self, status=status_of(intent), updated_at=now)
+        """Return the execution as the intent shows it: that of its order, or of the trade that it closes."""
+        status = status_of(intent) if self.trade_id is None else _status_of_closing(intent)
+        return replace(self, status=status, updated_at=now)
+
+
+def _status_of_closing(trade: Intent) -> ExecutionStatus:
+    """Return what closing a trade has come to."""
+    if trade.state is IntentState.ABANDONED:
+        return ExecutionStatus.ABANDONED
+    return ExecutionStatus.CLOSED if trade.state.is_final else ExecutionStatus.SENDING
 
 
 def status_of(intent: Intent) -> ExecutionStatus:
-    """Return what the intent of an execution has come to."""
+    """Return what the intent of an entry has come to."""
     match intent.state:
         case IntentState.PENDING:
             return ExecutionStatus.SENDING
         case IntentState.UNKNOWN:
             return ExecutionStatus.UNKNOWN
-        case IntentState.FAILED | IntentState.ABANDONED:
+        case IntentState.FAILED:
             return ExecutionStatus.FAILED
-    if intent.order is None:
-        return ExecutionStatus.CLOSED
+        case IntentState.ABANDONED:
+            return ExecutionStatus.ABANDONED
     entry = intent.placed_entry
     if entry is None or entry.filled:
         return ExecutionStatus.OPEN

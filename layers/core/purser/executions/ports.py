@@ -26,10 +26,9 @@ class ExecutionStore(Protocol):
         """Store a skipped execution, unless the signal has an execution for the follow."""
 
     def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
-        """Store an execution with its intent and the order lock, all or nothing.
+        """Store an execution that enters with its intent and the order lock, all or nothing.
 
-        An execution that closes may be begun again. One that enters needs an active follow of its strategy and an
-        active account.
+        It needs an active follow of its strategy and an active account.
 
         Raises:
             ExecutionExists: the signal has an execution for the follow.
@@ -37,8 +36,11 @@ class ExecutionStore(Protocol):
             OrderLockTaken, Contended: as ``IntentStore.begin``.
         """
 
-    def begin_closing(self, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
-        """Store an intent that closes a trade, and the order lock, as ``IntentStore.begin``."""
+    def begin_closing(self, execution: Execution, trade: Intent, lock: OrderLock) -> None:
+        """Store an execution that closes a trade with the trade and its order lock, as ``IntentStore.keep``."""
+
+    def keep(self, trade: Intent, lock: OrderLock) -> None:
+        """Store a trade that is to be closed and its order lock, as ``IntentStore.keep``."""
 
     def settle(self, execution: Execution) -> None:
         """Store what became of an execution."""

@@ -45,5 +45,5 @@ class Executions:
         """Return an execution whose intent may have been completed or undone since it was stored."""
         if execution.status.is_settled and execution.status is not ExecutionStatus.RESTING:
             return execution
-        intent = self._store.intent(execution.trading_account_id, execution.id)
+        intent = self._store.intent(execution.trading_account_id, execution.trade_id or execution.id)
         return execution.after(intent, intent.updated_at) if intent else execution

@@ -61,6 +61,7 @@ def _item(execution: Execution) -> Item:
         "worstPrice": execution.worst_price,
         "risk": execution.risk,
         "cappedBy": execution.capped_by,
+        "tradeId": execution.trade_id,
         "createdAt": execution.created_at,
         "updatedAt": execution.updated_at,
         "expiresAt": execution.created_at // 1000 + LIFETIME_S,
@@ -89,6 +90,7 @@ def _execution_of(item: Item) -> Execution:
         worst_price=amount("worstPrice"),
         risk=amount("risk"),
         capped_by=item.get("cappedBy"),
+        trade_id=item.get("tradeId"),
     )
 
 
@@ -117,12 +119,9 @@ class DynamoExecutionStore:
 
     def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
         with Transaction() as write:
-            if intent.order is None:
-                write.add(self._table.putting(_item(execution)))
-            else:
-                write.add(self._table.putting(_item(execution), condition=NEW), refused=ExecutionExists)
-                write.add(self._while_following(execution), refused=FollowStopped)
-                write.add(self._while_active(execution), refused=AccountStopped)
+            write.add(self._table.putting(_item(execution), condition=NEW), refused=ExecutionExists)
+            write.add(self._while_following(execution), refused=FollowStopped)
+            write.add(self._while_active(execution), refused=AccountStopped)
             self._intents.beginning(write, intent, lock, replaced)
 
     def _while_following(self, execution: Execution) -> Part:
@@ -141,8 +140,13 @@ class DynamoExecutionStore:
             values={":on": True, ":dead": ApiKeyStatus.UNAUTHORIZED.value},
         )
 
-    def begin_closing(self, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
-        self._intents.begin(intent, lock, replaced)
+    def begin_closing(self, execution: Execution, trade: Intent, lock: OrderLock) -> None:
+        with Transaction() as write:
+            write.add(self._table.putting(_item(execution)))
+            self._intents.keeping(write, trade, lock)
+
+    def keep(self, trade: Intent, lock: OrderLock) -> None:
+        self._intents.keep(trade, lock)
 
     def settle(self, execution: Execution) -> None:
         self._table.put(_item(execution))

@@ -48,7 +48,22 @@ class IntentRunner:
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
             ExchangeBadRequest: the same, or the stop and then the closing of the position were refused (UNKNOWN).
         """
-        after, error = self._act(account, credential, intent, lambda placement: placement.place(deadline))
+        return self._run(account, credential, intent, lock, lambda placement: placement.place(deadline))
+
+    def end(
+        self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, deadline: int
+    ) -> Intent:
+        """End a trade that is stored as closing, and return it, DONE.
+
+        Raises:
+            ExchangeError: the reconciler will end it.
+        """
+        return self._run(account, credential, intent, lock, lambda placement: placement.resume(deadline))
+
+    def _run(
+        self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, act: Act
+    ) -> Intent:
+        after, error = self._act(account, credential, intent, act)
         self._leave(after, lock, error)
         if error is not None:
             raise error if after.state.is_final else _unknown(error)

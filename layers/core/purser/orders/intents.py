@@ -83,13 +83,15 @@ LISTED = (State.RESTING, State.DONE, State.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class StrategyTrade:
-    """The strategy that an order was placed for, and its signal."""
+    """The strategy that an order was placed for, and the follow that it belongs to. The oldest have no ids."""
 
     name: str
     exchange_id: str
     symbol: str
     trade_side: str
     leverage: int
+    strategy_id: str | None = None
+    follow_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class Intent:
     ``generation`` counts the tries under one id; each has its own client order ids. ``placed`` are the orders as the
     exchange last reported them: entry, take-profits, stop. ``replaces`` is the intent whose entry rested and gave way;
     if this one fails, that one may still be there. ``strategy`` is the one whose signal, ``signal_id``, made the
-    order. Times are Unix milliseconds.
+    order. One that ``is_closing`` is ended at the market, for ``closed_by_signal`` if a signal asks for it. Times are
+    Unix milliseconds.
     """
 
     id: str
@@ -116,6 +119,8 @@ class Intent:
     replaces: str | None = None
     strategy: StrategyTrade | None = None
     signal_id: str | None = None
+    is_closing: bool = False
+    closed_by_signal: str | None = None
 
     @property
     def came_to_nothing(self) -> bool:
@@ -164,6 +169,12 @@ class Intent:
         if self.state is State.RESTING:
             return replace(self.at(State.DONE, now), placed=(entry,) if entry else self.placed)
         return replace(self, state=State.FAILED, placed=(entry,) if entry else (), updated_at=now)
+
+    def closing(self, signal_id: str | None, now: int) -> Intent:
+        """Return the intent once it is to be ended at the market, for the first reason that asked for it."""
+        if self.is_closing:
+            return self
+        return replace(self, is_closing=True, closed_by_signal=signal_id, updated_at=now)
 
     def is_over_age(self, now: int) -> bool:
         """Return whether the lifetime of the intent is over. That of one that rests begins anew with each look-up."""

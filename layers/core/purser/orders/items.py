@@ -29,6 +29,8 @@ def intent_item(intent: Intent) -> Item:
         "replaces": intent.replaces,
         "strategy": _members(intent.strategy) if intent.strategy else None,
         "signalId": intent.signal_id,
+        "isClosing": intent.is_closing or None,
+        "closedBySignal": intent.closed_by_signal,
         "createdAt": intent.created_at,
         "updatedAt": intent.updated_at,
     }
@@ -50,6 +52,8 @@ def intent_of(item: Item) -> Intent:
         replaces=item.get("replaces"),
         strategy=_strategy_of(item),
         signal_id=item.get("signalId"),
+        is_closing=item.get("isClosing", False),
+        closed_by_signal=item.get("closedBySignal"),
     )
 
 

@@ -126,7 +126,10 @@ class Placement:
                 raise self._undone(ExchangeUnavailable())
 
         check_time(CLEARING_RESERVE_MS)
-        self._clear(check_time)
+        if self._intent.strategy is None:
+            self._clear(check_time)
+        else:
+            self._make_room()
         check_time()
         return self._complete(self._enter(self._intent.entry), {})
 
@@ -136,7 +139,7 @@ class Placement:
         return Undone(error, entry)
 
     def resume(self, deadline: int) -> Intent:
-        """Resume an intent that was cut, is unknown or rests, once it is certain what reached the venue.
+        """Resume an intent that was cut, is unknown, rests or is closing, once it is certain what reached the venue.
 
         No call begins that may take until ``deadline`` (Unix ms).
 
@@ -150,7 +153,7 @@ class Placement:
         self._calls.end_before(deadline)
         before = self._intent.placed_entry
         if self._intent.state is State.RESTING and before is not None:
-            return self._look_after(before)
+            return self._end_at_market(before) if self._intent.is_closing else self._look_after(before)
         entry = self._find_entry(self._intent.entry) if self._intent.entry else None
         if entry is None or entry.is_void:
             return self._resume_without_entry()
@@ -192,6 +195,16 @@ class Placement:
         if is_protected and (not entry.filled or self._is_as_reported(entry)):
             return self._intent
         return self._resume(entry)
+
+    def _end_at_market(self, before: Order) -> Intent:
+        """End a trade: cancel what rests of its entry, close what is left of its own, and cancel its exits."""
+        entry = self._find_entry(self._intent.legs[0]) if before.is_open else before
+        if entry is None and self._calls.position():
+            raise ExchangeUnavailable
+        if entry is not None and not entry.is_void:
+            self._find_closings()
+            entry = self._close_out(None, entry, self._known_exits())
+        return self._end(entry or before).at(State.DONE, self._now())
 
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported.
@@ -435,10 +448,25 @@ class Placement:
         raise Unseen
 
     def _undo(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> Intent:
-        """Close what the entry has opened, then cancel its orders. The exits that stand do so until it is closed.
+        """Close what the entry has opened, then cancel its exits, because of an error.
 
         Raises:
             Undone: nothing of the intent is left.
+            Incomplete, ExchangeError: as ``_close_out``.
+        """
+        entry = self._close_out(error, entry, exits)
+        self._cancel_exits()
+        raise Undone(error, entry if entry.filled else None)
+
+    def _close_out(self, error: ExchangeError | None, entry: Order, exits: dict[str, Order]) -> Order:
+        """Cancel what rests of an entry, and close what it has opened. The exits that stand do so until then.
+
+        ``error`` is the reason, if there is one; without it, a refusal to close is.
+
+        Returns:
+            The entry as it is then.
+
+        Raises:
             Incomplete: closing is refused, and the position has its stop.
             ExchangeError: closing is refused or unknown, and so is the stop.
         """
@@ -448,22 +476,22 @@ class Placement:
             self._close_surely(error, entry, exits)
         if entry.is_open:
             raise ExchangeUnavailable
-        undone = self._undone(error, entry if entry.filled else None)
-        self._cancel_exits()
-        raise undone
+        self._calls.wait_until_quiet(self._deadline)
+        return entry
 
-    def _close_surely(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> None:
-        """Close what the entry has opened, or have it protected. See ``_undo`` for the errors."""
+    def _close_surely(self, error: ExchangeError | None, entry: Order, exits: dict[str, Order]) -> None:
+        """Close what the entry has opened, or have it protected. See ``_close_out`` for the errors."""
         for tried in range(CLOSING_TRIES):
             try:
                 self._close_entry(entry, exits)
                 return
-            except ExchangeBadRequest:
+            except ExchangeBadRequest as refusal:
+                reason = error or refusal
                 if self._is_protected(exits):
                     self._calls.wait_until_quiet(self._deadline)
-                    raise Incomplete(error, self._intent.with_orders(entry, exits, self._now())) from None
+                    raise Incomplete(reason, self._intent.with_orders(entry, exits, self._now())) from None
                 if tried == CLOSING_TRIES - 1:
-                    raise error from None
+                    raise reason from None
                 self._calls.pause(tried)
 
     def _close_entry(self, entry: Order, exits: dict[str, Order]) -> None:
@@ -657,6 +685,35 @@ class Placement:
         for order in self._calls.open_orders():
             if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
                 self._calls.cancel_by_id(order.client_id)
+
+    def _make_room(self) -> None:
+        """Cancel the orders of a symbol without a position, so that it is free for a strategy.
+
+        Those that could open a position come first. A position that is there all the same is the user's, and keeps its
+        exits.
+
+        Raises:
+            Undone: the symbol has a position, or cancelling is refused.
+        """
+        try:
+            listed = self._calls.open_orders()
+            exits = [order for order in listed if order.reduce_only or order.amount is None]
+            self._check_no_position()
+            for order in listed:
+                if order not in exits:
+                    self._calls.cancel_by_id(order.client_id)
+            if len(exits) < len(listed):
+                self._check_no_position()
+            for order in exits:
+                self._calls.cancel_by_id(order.client_id)
+        except ExchangeUnavailable:
+            raise
+        except ExchangeError as error:
+            raise self._undone(error) from None
+
+    def _check_no_position(self) -> None:
+        if self._calls.position():
+            raise ExchangeBadRequest(venue_code=Refusal.OPEN_POSITION)
 
     def _clear(self, check_time: Callable[[int], None] = lambda _: None) -> None:
         """Close the position, and then cancel the symbol's orders, so that it keeps its stop if closing is refused.

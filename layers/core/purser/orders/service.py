@@ -30,6 +30,9 @@ BEGIN_TRIES = 4
 Begin = Callable[[Intent, OrderLock, Intent | None], None]
 """Stores a new intent and takes its order lock, as ``IntentStore.begin`` does."""
 
+Keep = Callable[[Intent, OrderLock], None]
+"""Stores an intent and its leased order lock, as ``IntentStore.keep`` does."""
+
 
 class Orders:
     """The use cases. ``now`` gives Unix milliseconds.
@@ -214,6 +217,43 @@ class Orders:
         if not may_act(begun):
             return self._runner.withdraw(begun, lock)
         return self._runner.run(account, credential, begun, lock, deadline)
+
+    def close(
+        self,
+        account: TradingAccount,
+        credential: ApiCredential,
+        trade: Intent,
+        signal_id: str | None,
+        deadline: int,
+        keep: Keep,
+    ) -> Intent:
+        """Close what a strategy's trade holds at the market, and nothing that its user has added, and cancel its exits.
+
+        ``keep`` stores that it is to be closed, for ``signal_id`` if a signal asks for it. From then on, the reconciler
+        does so if this is cut.
+
+        Returns:
+            The trade, which is final, or another intent has taken its order lock.
+
+        Raises:
+            RequestInFlight: an order of the symbol is being placed.
+            ExchangeError: it is not closed yet.
+        """
+        lock = self._store.locks.get(trade.trading_account_id, trade.symbol)
+        current = self._store.get(trade.trading_account_id, lock.intent_id) if lock else None
+        if current is not None and lock is not None and current.id == trade.id and current.state is not State.RESTING:
+            # Its position gets its stop first.
+            current, lock = self._reconcile(lock, deadline)
+        if lock is None or current is None or current.id != trade.id or current.state is not State.RESTING:
+            return self._store.get(trade.trading_account_id, trade.id) or trade
+        if lock.leased_until > self._now():
+            raise _in_flight()
+        closing, taken = current.closing(signal_id, self._now()), lock.leased(deadline + LEASE_AFTER_MS)
+        try:
+            keep(closing, taken)
+        except OrderLockLost:
+            raise _in_flight() from None
+        return self._runner.end(account, credential, closing, taken, deadline)
 
     def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
         begun, lock = self._begin(intent, deadline, self._store.begin)

@@ -98,17 +98,22 @@ class DynamoIntentStore:
         return intent_of(item)
 
     def keep(self, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
-        self._write(self._moving(lock), *([failed, intent] if failed else [intent]))
+        with Transaction() as write:
+            self.keeping(write, intent, lock, failed)
+
+    def keeping(self, write: Transaction, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
+        """Add to a transaction what ``keep`` writes."""
+        self._add(write, self._moving(lock), *([failed, intent] if failed else [intent]))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
         pk, sk = _lock_key(*lock.key)
-        self._write(self._table.deleting(pk, sk, at_version=lock.version), intent)
-
-    def _write(self, lock: Part, *intents: Intent) -> None:
         with Transaction() as write:
-            write.add(lock, refused=OrderLockLost)
-            for intent in intents:
-                write.add(self._table.putting(self._item(intent)), *self._history(intent))
+            self._add(write, self._table.deleting(pk, sk, at_version=lock.version), intent)
+
+    def _add(self, write: Transaction, lock: Part, *intents: Intent) -> None:
+        write.add(lock, refused=OrderLockLost)
+        for intent in intents:
+            write.add(self._table.putting(self._item(intent)), *self._history(intent))
 
     def _item(self, intent: Intent) -> Item:
         pk, sk = _intent_key(intent.trading_account_id, intent.id)
