@@ -12,7 +12,21 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.support.billing_life import BillingLife, Step
-from tests.support.billing_sequences import DAY, MAKERS, Buy, ByHand, Deliveries, Fail, ForgetPrices, Shop, Wait
+from tests.support.billing_sequences import (
+    DAY,
+    HOUR,
+    MAKERS,
+    Buy,
+    ByHand,
+    Change,
+    Deliver,
+    Deliveries,
+    Fail,
+    ForgetPrices,
+    Lie,
+    Shop,
+    Wait,
+)
 from tests.support.sequences import BATCHES, IN_MEMORY, run
 from tests.support.stored_billing import StoredBilling
 
@@ -53,6 +67,34 @@ FOUND: dict[str, Sequence[Step]] = {
         Deliveries("held"),
         ByHand("sell a trial", which=2),
         Wait(4 * DAY),
+    ],
+    "a user whose subscription ended can buy while a duplicate is still being ended": [
+        Buy(0, plan=0),
+        Deliveries("held"),
+        ByHand("buy by a payment link", which=1),
+        Fail("http_500", "/v1/subscriptions", "DELETE", times=99),
+        *[Deliver(0)] * 5,
+        ByHand("end"),
+        Change(0, ends=True),
+        Buy(0, plan=2),
+    ],
+    "what was bought while another was unpaid is refunded when that is paid for the same days": [
+        Buy(0, plan=0, action="pay_declined_later"),
+        Deliveries("lost"),
+        Wait(4 * DAY + 2 * HOUR),
+        ByHand("buy by a payment link", which=1),
+        Wait(1),
+        ByHand("pay an invoice"),
+    ],
+    "what was paid beside a trial that a running subscription was given is refunded": [
+        Buy(0, plan=0),
+        Wait(2 * DAY),
+        ByHand("give a trial"),
+        Deliveries("lost"),
+        Lie("empty list", times=3),
+        Wait(DAY + HOUR),
+        ByHand("buy by a payment link", which=1),
+        Wait(5 * DAY),
     ],
 }
 """Sequences that once broke a rule."""

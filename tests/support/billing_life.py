@@ -254,9 +254,14 @@ class BillingLife:
         """Run the daily comparison and the due syncs, which find every change without an event."""
         self.heal()
         self.wait(DETECTED_MS)
-        self.telemetry.seen = []
-        self._compare()
-        self.work()
+        is_quiet = False
+        while not is_quiet:
+            self.wait(0)
+            self.telemetry.seen = []
+            self._compare()
+            self.work()
+            # Time may have changed something at Stripe after it was read. Its event is still to come.
+            is_quiet = all(event["request"]["id"] for event in self.mail)
         self.rules.observe()
         left = [*self.rules.wrong(), *self.queue.sent, *self.waiting, *self.telemetry.names()]
         left = [each for each in left if each not in ("unpriced", "stranger")]
@@ -346,7 +351,7 @@ class BillingLife:
         user = USERS[who]
         page, operation = self.run("checkout", lambda: self.payments.check_out(user, user, PLANS[plan].id))
         if page is None:
-            is_right = self.rules.running(self.rules.customer_of(user)) or self.rules.is_misconfigured
+            is_right = self.rules.in_use(user) or self.rules.is_misconfigured
             if operation.is_plain and not is_right:
                 self.rules.broken.append(f"{user} has nothing, and can buy nothing: {operation.refusal!r}")
             return
@@ -381,8 +386,8 @@ class BillingLife:
             self.rules.broken.append(f"{changed.id} ends at {at_stripe['cancel_at']}, and should end: {ends}")
 
     def _plans(self, user: str) -> dict[str, list[str]]:
-        running = self.rules.running(self.rules.customer_of(user))
-        return {each["id"]: [item["price"]["id"] for item in each["items"]["data"]] for each in running}
+        in_use = self.rules.in_use(user)
+        return {each["id"]: [item["price"]["id"] for item in each["items"]["data"]] for each in in_use}
 
     def look(self, who: int) -> None:
         """Look at the subscription, and at the billing history."""

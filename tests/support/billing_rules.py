@@ -180,6 +180,12 @@ class BillingRules:
         found = self._account.where("subscription", customer=customer)
         return [each for each in found if each["status"] in RUNNING and self.is_ours(each)]
 
+    def in_use(self, user: str) -> list[Object]:
+        """Return the running subscriptions of a user that are ours, but not the duplicates that Purser is ending."""
+        noted = self.noted.get(user)
+        ending = noted.duplicates if noted else {}
+        return [each for each in self.running(self.customer_of(user)) if each["id"] not in ending]
+
     def standings(self) -> dict[str, Standing]:
         """Return what users have by our records."""
         return {user: Standing(paid, self._status(paid.subscription_id)) for user, paid in self.noted.items()}
@@ -247,14 +253,15 @@ class BillingRules:
             self.broken.append(f"{call.method} {call.path} touches {id}, which is not ours")
 
     def _check_page(self, asked: Mapping[str, str], operation: Operation) -> None:
-        customer = self.customer_of(asked["client_reference_id"])
-        if asked["customer"] != customer:
-            self.broken.append(f"a page is opened for {asked['customer']} instead of {customer}")
-        if self.running(customer) and not operation.is_disturbed and not self.is_misconfigured:
+        user = asked["client_reference_id"]
+        linked = self.customers[user] if operation.is_disturbed else self.customers[user][:1]
+        if asked["customer"] not in linked:
+            self.broken.append(f"a page is opened for {asked['customer']} instead of {linked}")
+        if self.in_use(user) and not operation.is_disturbed and not self.is_misconfigured:
             self.broken.append("a page is opened beside a running subscription")
 
     def check_money(self) -> None:
-        """Check what was given back since the last look: only what was paid while two ran, and once."""
+        """Check what was given back since the last look: only what was paid while another one ran, or was paid, too."""
         refunds = self._account.all("refund")
         for refund in refunds[self._refunds_read :]:
             if refund["id"] not in self.by_hand:
@@ -273,7 +280,7 @@ class BillingRules:
         ended = self._ended.get(subscription)
         if ended is None:
             self.broken.append(f"{what} gives back what was paid for {subscription}, which was no duplicate")
-        elif at < ended.since and not any(self.lifetimes.ran(id, at) for id in others):
+        elif at < ended.since and not any(self.lifetimes.ran(id, at) or self._is_paid_for(id, at) for id in others):
             self.broken.append(f"{what} gives back what was paid for {subscription} while no other one ran")
 
     def _check_refunded(self, charge: Object) -> None:
@@ -282,6 +289,12 @@ class BillingRules:
         paid = self._account.get("invoice", payment["invoice"])["amount_paid"]
         if refunded > paid:
             self.broken.append(f"{paid} were paid by {charge['id']}, and {refunded} are refunded")
+
+    def _is_paid_for(self, subscription: str, at: int) -> bool:
+        """Return whether a moment was paid for, perhaps later: who pays a lapsed subscription pays its whole period."""
+        every = invoices.latest_first(self._account, self._account.get("subscription", subscription))
+        periods = [line["period"] for each in every if each["status"] == "paid" for line in each["lines"]["data"]]
+        return any(period["start"] <= at <= period["end"] for period in periods)
 
     def _is_of_same_customer(self, one: str, other: str) -> bool:
         ours = (self._account.get("subscription", id)["customer"] for id in (one, other))
@@ -364,8 +377,8 @@ class BillingRules:
 
     def _is_beyond_grace(self, subscription: str) -> bool:
         since = self._past_due.get(subscription)
-        # The grace time begins when Purser learns of the failed payment.
-        return since is not None and self._now() > since + self._grace_ms + DETECTED_MS
+        # The grace time begins when Purser learns of the failed payment, at the latest after it was kept from its work.
+        return since is not None and self._now() > max(since, self.troubled_until) + self._grace_ms + DETECTED_MS
 
     def _still_payable(self) -> Iterator[str]:
         for id in self._ended:
