@@ -402,14 +402,16 @@ class BillingRules:
                 yield from self._credit_not_restored(self._account.get("invoice", change["invoice"]))
 
     def _was_paid_beside(self, subscription: str, at: int) -> bool:
-        """Return whether a payment for a duplicate was surely made beside another one, or after that had ended.
+        """Return whether a payment was surely made for what gave nothing: beside another one, or after that had ended.
 
-        What was paid beside a subscription whose collection was ever paused may stay.
+        A subscription that is marked as a duplicate gives no plan. What was paid beside one whose collection was ever
+        paused may stay.
         """
         ended = self._ended.get(subscription)
         if ended is None or ended.beside in self.ever_paused:
             return False
-        return self.lifetimes.surely_ran(ended.beside, at) or self.lifetimes.was_over(ended.beside, at)
+        ran, was_over = self.lifetimes.surely_ran, self.lifetimes.was_over
+        return at > ended.since or ran(ended.beside, at) or was_over(ended.beside, at)
 
     def _credit_not_restored(self, invoice: Object) -> Iterator[str]:
         paid_at = invoice["status_transitions"]["paid_at"]

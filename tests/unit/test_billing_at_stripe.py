@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from purser.billing.model import Status
+from purser.billing.model import Refund, Status
+from tests.support.billing import DAY_MS
 from tests.support.billing_life import PLANS, USERS, BillingLife, Step
 from tests.support.billing_sequences import DAY, HOUR, Buy, ByHand, Deliveries, Fail, Heal, Lie, Wait
+from tests.support.stripe_in_process import gateway_in_process, virtual
 
 BASIC, ADVANCED, PROFESSIONAL = range(len(PLANS))
 
@@ -74,6 +76,19 @@ def test_a_duplicate_that_outlives_the_subscription_in_use_is_refunded_whole() -
     )
     assert in_use(life)[1] == Status.CANCELED
     assert charges(life) == [(6000, 6000), (6000, 6000), (2000, 0)]
+
+
+def test_a_payment_for_a_duplicate_beside_an_unpaid_subscription_is_refunded() -> None:
+    """Purser marked the duplicate while the other one ran, and could not end it for days."""
+    life = BillingLife()
+    gateway = gateway_in_process(life.double.keys.api_key, life.settings, life.clock, life.double.handle)
+    with life.double, virtual(life.clock):
+        Buy(0, BASIC, "pay_declined_later").take(life)
+        life.clock.advance(7 * DAY_MS)
+        ByHand("sell on a page with a code").take(life)
+        unpaid, duplicate = life.account.all("subscription")
+        assert (unpaid["status"], duplicate["status"]) == ("unpaid", "active")
+        assert gateway.refund(duplicate["id"], beside=unpaid["id"]) == Refund(1000)
 
 
 def test_a_support_contract_of_the_same_customer_is_left_alone() -> None:

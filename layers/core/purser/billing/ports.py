@@ -126,7 +126,7 @@ class PaymentGateway(Protocol):
         """End a subscription now, unless it has ended. Nothing can be paid for it any more."""
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
-        """Give back, once, what was paid for a duplicate while the subscription ``beside`` it ran, or had ended.
+        """Give back, once, what was paid for a duplicate while the subscription ``beside`` it ran, or no longer ran.
 
         Money goes back to the card, and credit to the customer's balance. A repeat may return the same again.
         """

@@ -254,19 +254,18 @@ class StripeGateway:
     def _running_times(self, subscription_id: str) -> list[tuple[int, float]]:
         """Return the times (Unix s) in which a subscription ran: those that it was charged for, its trial, its period.
 
-        The invoices of an unpaid subscription stay drafts. If it has ended, the duplicate was marked before, and has
-        given no plan since: so the running period counts, and all time from then on.
+        The invoices of an unpaid subscription stay drafts. If it does not run any more, the duplicate was marked
+        before, and has given no plan since. So the last time that it was charged for has no end.
         """
         subscription = self._api().subscriptions.retrieve(subscription_id).to_dict()
         lines = [line for each in self._invoices(subscription_id) if each["status"] != "draft" for line in _lines(each)]
         times: list[tuple[int, float]] = [(line["period"]["start"], line["period"]["end"]) for line in lines]
-        periods = [_period_of(item, subscription) for item in subscription["items"]["data"]]
         if subscription["trial_start"]:
             times.append((subscription["trial_start"], subscription["trial_end"]))
         if subscription["status"] in RUNNING:
-            times += periods
-        elif subscription["ended_at"]:
-            times += [(start, math.inf) for start, _ in periods]
+            times += [_period_of(item, subscription) for item in subscription["items"]["data"]]
+        else:
+            times.append((max((start for start, _ in times), default=subscription["created"]), math.inf))
         return times
 
     def _invoices(self, subscription_id: str, status: Literal["open", "paid"] | None = None) -> Iterator[Object]:
