@@ -14,9 +14,10 @@ import pytest
 from local.doubles.binance.control import add_fault, create_key
 from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Algo, Order
+from purser.clock import DAY_MS
 from purser.errors import ExchangeError, ExchangeUnavailable, PurserError
 from purser.exchanges import ccxt_orders
-from purser.exchanges.model import ApiCredential
+from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, OrderType, Side
 from purser.orders.intents import CERTAINTY_MS, ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
@@ -1098,6 +1099,98 @@ def test_an_entry_that_look_ups_miss_is_cancelled_before_it_is_given_up(account:
     account.world.reconcile(1)
     assert account.open_orders == []
     assert account.intent().state is State.FAILED
+
+
+# ---- old orders: the venue does not find those that ended without a fill
+
+
+@pytest.fixture
+def days_later(account: Account) -> Callable[[int], None]:
+    return lambda days: account.clock.advance(days * DAY_MS)
+
+
+def test_the_venue_forgets_an_order_that_ended_without_a_fill_but_not_an_open_one(
+    account: Account, days_later: Callable[[int], None]
+) -> None:
+    account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    ended, standing = account.open(Role.TAKE_PROFIT)
+    account.cancel(ended)
+
+    def found(client_id: str) -> bool:
+        return account.desk.find(account.credential, SYMBOL, client_id, conditional=True) is not None
+
+    assert found(ended.client_id)
+    days_later(4)
+    assert not found(ended.client_id)
+    history = account.desk.order_history(account.credential, TradeType.FUTURES, SYMBOL, 50)
+    assert ended.client_id not in [order.client_id for order in history]
+    assert found(standing.client_id)
+
+
+@pytest.mark.parametrize("days", [4, 100])
+def test_an_old_stop_that_was_cancelled_is_placed_again(
+    account: Account, days_later: Callable[[int], None], days: int
+) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    days_later(days)
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+    assert account.intent().state is State.RESTING
+
+
+def test_an_old_stop_that_is_not_found_is_neither_placed_twice_nor_given_up(
+    account: Account, days_later: Callable[[int], None]
+) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    days_later(4)
+    before = account.open_orders
+    account.fault(ALGO_ORDER, "hide", method="GET", times=1000)
+    account.fault("/fapi/v1/openAlgoOrders", "hide", times=1000)
+    account.world.reconcile(2)
+    account.heal()
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.05"), before)
+    assert account.intent().state is State.RESTING
+
+
+@pytest.mark.parametrize("price", [16990, 21000])
+@pytest.mark.parametrize("days", [4, 100])
+def test_an_order_ends_with_its_old_exits(
+    account: Account, days_later: Callable[[int], None], price: int, days: int
+) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP, take_profits=(D(21000),))
+    account.price(19500)
+    account.world.reconcile(1)
+    days_later(days)
+    account.price(price)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
+def test_exits_of_an_old_entry_that_was_cancelled_do_not_trade_a_position_of_the_users(
+    account: Account, days_later: Callable[[int], None]
+) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP, take_profits=(D(21000),))
+    days_later(4)
+    (entry,) = account.open(Role.ENTRY)
+    account.cancel(entry)
+    account.trade("0.03")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.03"), [])
+    assert account.intent().state is State.DONE
+
+
+def test_exits_of_an_old_entry_that_is_not_found_stay_if_it_may_have_been_executed(
+    account: Account, days_later: Callable[[int], None]
+) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    days_later(100)
+    account.price(19500)
+    account.world.reconcile(1)
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
 
 
 # ---- an entry that was executed in part

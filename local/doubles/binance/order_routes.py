@@ -132,9 +132,29 @@ def _named(call: Call, unknown: int) -> Order:
     return named(call.params, shelf, call.account.api_key, symbol, unknown)
 
 
+DAY = 86_400_000
+UNFILLED_SHOWN, SHOWN = 3 * DAY, 90 * DAY
+"""The time from its creation for which look-ups and histories show an order that ended without a fill, or any order.
+
+Lists of open orders show all of them.
+Sources: https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Order and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Algo-Order.
+"""
+
+
+def _is_shown(order: Order | Algo, now: int) -> bool:
+    """Return whether look-ups and histories still show an order."""
+    filled = isinstance(order, Order) and order.executed
+    unfilled = order.status in ("CANCELED", "EXPIRED") and not filled
+    return now <= order.created + (UNFILLED_SHOWN if unfilled else SHOWN)
+
+
 @router.endpoint("GET", "/fapi/v1/order", signed=True)
 def query_order(call: Call) -> Any:
-    return wire_order(_named(call, -2013), market_of(call))
+    order = _named(call, -2013)
+    if not _is_shown(order, call.now):
+        raise WireError(-2013)
+    return wire_order(order, market_of(call))
 
 
 @router.endpoint("GET", "/fapi/v1/openOrder", signed=True)
@@ -196,8 +216,8 @@ def open_orders(call: Call) -> Any:
     return [wire_order(order, desk.markets[order.symbol]) for order in orders]
 
 
-WEEK = 7 * 86_400_000
-HALF_YEAR = 182 * 86_400_000
+WEEK = 7 * DAY
+HALF_YEAR = 182 * DAY
 
 
 def _span(call: Call) -> tuple[int, int]:
@@ -220,7 +240,8 @@ def all_orders(call: Call) -> Any:
     params, market = call.params, market_of(call)
     orders = call.exchange.futures.orders.of(call.account.api_key, market.symbol)
     first, (start, end) = params.integer("orderId", 0), _span(call)
-    return page(params, [wire_order(o, market) for o in orders if o.id >= first and start <= o.created <= end])
+    found = [o for o in orders if o.id >= first and start <= o.created <= end and _is_shown(o, call.now)]
+    return page(params, [wire_order(order, market) for order in found])
 
 
 @router.endpoint("GET", "/fapi/v1/userTrades", weight=5, signed=True)
@@ -314,6 +335,8 @@ def _named_algo(call: Call, unknown: int) -> Algo:
 @router.endpoint("GET", "/fapi/v1/algoOrder", signed=True)
 def query_algo(call: Call) -> Any:
     algo = _named_algo(call, -2013)
+    if not _is_shown(algo, call.now):
+        raise WireError(-2013)
     return wire_algo(algo, call.exchange.futures.markets[algo.symbol])
 
 
@@ -344,4 +367,5 @@ def all_algos(call: Call) -> Any:
     params, market = call.params, market_of(call)
     algos = call.exchange.futures.algos.shelf.of(call.account.api_key, market.symbol)
     first, (start, end) = params.integer("algoId", 0), _span(call)
-    return page(params, [wire_algo(a, market) for a in algos if a.id >= first and start <= a.created <= end])
+    found = [a for a in algos if a.id >= first and start <= a.created <= end and _is_shown(a, call.now)]
+    return page(params, [wire_algo(algo, market) for algo in found])

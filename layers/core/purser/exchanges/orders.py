@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from purser.clock import DAY_MS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -364,3 +366,11 @@ class Refusal(StrEnum):
 
 SENDING_WINDOW_MS = 5_000
 """The time after sending in which the venue accepts a change of orders, by its clock (Binance: ``recvWindow``)."""
+
+UNFILLED_FOUND_MS = 3 * DAY_MS
+FOUND_MS = 90 * DAY_MS
+"""The age until which look-ups and histories find an order that ended without a fill, or any order.
+
+Lists of open orders have all of them.
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Algo-Order.
+"""

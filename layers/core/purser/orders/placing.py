@@ -15,7 +15,7 @@ from decimal import Decimal
 from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
-from purser.exchanges.orders import Order, OrderDesk, OrderStatus, Refusal
+from purser.exchanges.orders import FOUND_MS, UNFILLED_FOUND_MS, Order, OrderDesk, OrderStatus, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
 from purser.orders.intents import (
     CLEARING_LIFETIME_MS,
@@ -182,9 +182,7 @@ class Placement:
 
     def _look_after(self, before: Order) -> Intent:
         """Look after an entry that rests, and then after its exits, until the position is gone."""
-        entry = self._find_entry(self._intent.legs[0]) if before.is_open else before
-        if entry is None and self._calls.position():
-            raise ExchangeUnavailable
+        entry = self._find_again(before)
         if entry is None or entry.is_void:
             self._cancel_exits()
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
@@ -198,13 +196,26 @@ class Placement:
 
     def _end_at_market(self, before: Order) -> Intent:
         """End a trade: cancel what rests of its entry, close what is left of its own, and cancel its exits."""
-        entry = self._find_entry(self._intent.legs[0]) if before.is_open else before
-        if entry is None and self._calls.position():
-            raise ExchangeUnavailable
+        entry = self._find_again(before)
         if entry is not None and not entry.is_void:
             self._find_closings()
             entry = self._close_out(None, entry, self._known_exits())
         return self._end(entry or before).at(State.DONE, self._now())
+
+    def _find_again(self, before: Order) -> Order | None:
+        """Return an entry as it is now, or None if it is not found and has not been executed.
+
+        Raises:
+            ExchangeUnavailable: it is not found, and may have opened the position.
+        """
+        if not before.is_open:
+            return before
+        entry = self._find_entry(self._intent.legs[0])
+        # The venue finds no old entry that has ended without a fill.
+        is_forgotten = not before.filled and UNFILLED_FOUND_MS <= self._now() - before.timestamp < FOUND_MS
+        if entry is None and not is_forgotten and self._calls.position():
+            raise ExchangeUnavailable
+        return entry
 
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported.
@@ -230,8 +241,18 @@ class Placement:
         return {name: order for name, order in known.items() if order is not None}
 
     def _known(self, leg: Leg) -> Order | None:
-        """Return an order as it is, or as it was last reported if it is not found: look-ups lag behind."""
-        return self._find(leg) or self._intent.reported(leg)
+        """Return an exit as it is, or as it was last reported if it is not found: look-ups lag behind.
+
+        One that is so old that the venue may have forgotten it has ended. A stop is then placed again, which the venue
+        refuses if it is open all the same.
+        """
+        found = self._find(leg)
+        if found is not None:
+            return found
+        before = self._intent.reported(leg)
+        if before is not None and before.is_open and self._now() >= before.timestamp + UNFILLED_FOUND_MS:
+            return replace(before, status=OrderStatus.EXPIRED)
+        return before
 
     def _resume(self, entry: Order) -> Intent:
         """Place what is missing, unless there is no position to leave."""
