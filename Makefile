@@ -24,7 +24,7 @@ export SAM_CLI_TELEMETRY := 0
 BYTECODE := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$PWD/.local/cache/bytecode"
 PYTEST = $(BYTECODE) $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py \
-	tests/e2e/test_concurrent_changes.py
+	tests/e2e/test_concurrent_changes.py tests/integration/test_bench.py
 
 # The first Python that is neither too old nor too new. A version manager may put one in the path that does not run.
 BASE_PYTHON = $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -108,7 +108,6 @@ events: ## show the events of the running system as they come, all from the firs
 	@tail -n +1 -F .local/events.jsonl
 
 bench: setup ## measure cold starts, warm CPU, routes, the ledger and the snapshot worker
-	@$(APP)/python -m scripts.build
 	@$(APP)/python -m bench
 
 lock: ## make the lock files in requirements/ anew (UPGRADE="package …" or UPGRADE=all)

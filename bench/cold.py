@@ -24,6 +24,8 @@ from tests.support.signals import alert
 from tests.support.user_pool import PASSWORD
 
 ROUNDS, NAIVE_ROUNDS = 5, 3
+TRIES = 3
+"""How often a cold start is tried. On a busy machine, one may run into a time-out of the function."""
 
 MakeEvent = Callable[[World], Any]
 
@@ -172,11 +174,12 @@ def _costs(world: World, cases: dict[_Name, _Case]) -> dict[_Name, Cost]:
 
 
 def _start(world: World, case: _Case) -> tuple[Reading, Reading]:
-    init, first = run(case.artefact, world.environment, [case.first.event(world)])
-    # An early failure is cheap, so only requests that were really served count.
-    if not _served(first.answer, case.first.status):
-        raise RuntimeError(f"{case.first.function}, {case.first.what}: {first.answer}")
-    return init, first
+    for _ in range(TRIES):
+        init, first = run(case.artefact, world.environment, [case.first.event(world)])
+        # An early failure is cheap, so only requests that were really served count.
+        if _served(first.answer, case.first.status):
+            return init, first
+    raise RuntimeError(f"{case.first.function}, {case.first.what}: {first.answer}")
 
 
 def _served(answer: Any, status: int) -> bool:

@@ -15,7 +15,7 @@ from bench.world import World
 from tests.support.samples import ROUTES, Request
 from tests.support.senders import HttpSubject
 
-PAIRS = 150
+PAIRS, WARM_UP = 150, 10
 OWNED = [route for route in ROUTES if "/v1/priv/" in route and "{" in route]
 
 
@@ -32,7 +32,8 @@ def measure(world: World, scratch: Path) -> list[Table]:
 def _row(route: str, owner: HttpSubject, stranger: HttpSubject) -> list[str]:
     foreign = ROUTES[route].request(route, owner)
     unknown = _with_unknown_id(foreign)
-    pairs = [_pair(stranger, foreign, unknown(), first=number % 2 == 0) for number in range(PAIRS + 10)][10:]
+    made = [_pair(stranger, foreign, unknown(), first=number % 2 == 0) for number in range(PAIRS + WARM_UP)]
+    pairs = made[WARM_UP:]
     differences = [one - other for one, other in pairs]
     return [
         *(f"{statistics.median(each) * 1000:.2f}" for each in zip(*pairs, strict=True)),

@@ -41,7 +41,8 @@ class Gateway:
 @contextmanager
 def gateway(scratch: Path) -> Iterator[Gateway]:
     """Start the system with an empty state, and stop it at the end."""
-    template = BUILD / "with-bare-route.yaml"
+    # In the folder of the build, to whose layers it leads.
+    template = BUILD / f"with-bare-route-{scratch.name}.yaml"
     template.write_text(yaml.safe_dump(_with_bare_route(yaml.safe_load((BUILD / "template.yaml").read_text()))))
     system = local_system.start(scratch / "system", "--template", template)
     try:

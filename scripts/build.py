@@ -36,10 +36,18 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(description="Build the layers.")
     parser.add_argument("--tests", action="store_true", help="compile the tests beside the build")
-    options = parser.parse_args()
+    ensure_fresh(tests=parser.parse_args().tests)
+
+
+def ensure_fresh(*, tests: bool = False) -> None:
+    """Build if needed, and then also compile the tests if asked to.
+
+    Raises:
+        SystemExit: the build failed; the text has what SAM printed last.
+    """
     if is_stale():
         progress = commands.Progress("build")
-        commands.main(progress, build_beside_tests(progress) if options.tests else build_if_stale(progress))
+        commands.main(progress, build_beside_tests(progress) if tests else build_if_stale(progress))
 
 
 def digest() -> str:

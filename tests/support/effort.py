@@ -55,7 +55,7 @@ def examples(count: int, *, long: int = 0, **given: Any) -> settings:
 
 def scaled(count: int, *, long: int = 0) -> int:
     """Return the profile's share of ``count`` repetitions, at least one; in the profile ``long``, ``long`` if given."""
-    return long if long and _effort().share == 1 else max(1, count * _effort().percent // 100)
+    return long if long and is_long() else max(1, count * _effort().percent // 100)
 
 
 def sampled(cases: Iterable[T], name: str) -> list[T]:
@@ -69,6 +69,11 @@ def sampled(cases: Iterable[T], name: str) -> list[T]:
 def steps() -> int:
     """Return how many steps the random sequences of one test take in all."""
     return _effort().steps
+
+
+def is_long() -> bool:
+    """Return whether this run tries everything, however long it takes."""
+    return _effort().share == 1
 
 
 def _effort() -> Effort:
