@@ -15,6 +15,7 @@ from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Side
 from purser.executions.model import (
     AccountStopped,
+    EntriesChanged,
     Execution,
     ExecutionExists,
     ExecutionJob,
@@ -213,3 +214,17 @@ def test_executions_of_a_follow_are_listed_newest_first(world: World) -> None:
     assert newest == [ids[3], ids[2]]
     rest = [each.signal_id for each in world.store.newest(world.execution.follow_id, ids[2], 5)]
     assert rest == [ids[1], ids[0]]
+
+
+def test_an_entry_under_a_limit_begins_only_if_no_other_has_begun(world: World) -> None:
+    account = world.execution.trading_account_id
+    assert world.store.entries(account) == 0
+    world.store.begin(world.execution, world.intent, world.lock(world.intent), None, 0)
+    assert world.store.entries(account) == 1
+    world.execution = replace(world.execution, signal_id=str(uuid4()))
+    lock = replace(world.lock(world.intent), symbol="ETH/USDT")
+    with pytest.raises(EntriesChanged):
+        world.store.begin(world.execution, world.intent, lock, None, 0)
+    assert world.known is None
+    world.store.begin(world.execution, world.intent, lock, None, 1)
+    assert world.store.entries(account) == 2

@@ -416,7 +416,7 @@ def test_the_system_is_degraded_without_the_exchange(
     assert answer.body["data"]["checks"]["database"] == {"status": "healthy"}
 
 
-@pytest.mark.parametrize("queue", ["SNAPSHOT", "CANCELLATION", "BACKFILL", "BILLING"])
+@pytest.mark.parametrize("queue", ["SNAPSHOT", "CANCELLATION", "BACKFILL", "BILLING", "SIGNAL", "EXECUTION"])
 def test_the_system_is_degraded_without_a_queue(
     ask: Callable[..., Answered], reconfigure: Callable[[str, str], None], queue: str
 ) -> None:

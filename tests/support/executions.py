@@ -14,6 +14,7 @@ from purser.exchanges.model import ApiCredential
 from purser.executions.executor import Executor, Stores
 from purser.executions.model import (
     AccountStopped,
+    EntriesChanged,
     Execution,
     ExecutionExists,
     ExecutionJob,
@@ -40,6 +41,7 @@ class FakeExecutions:
 
     def __init__(self, intents: FakeIntents, follows: list[Follow], access: FakeAccess, scissors: Scissors) -> None:
         self.executions: dict[tuple[str, str], Execution] = {}
+        self._entries: dict[str, int] = {}
         self._intents = intents
         self._follows = follows
         self._access = access
@@ -55,7 +57,17 @@ class FakeExecutions:
     def skip(self, execution: Execution) -> None:
         self._scissors.cut(lambda: self.executions.setdefault((execution.follow_id, execution.signal_id), execution))
 
-    def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+    def entries(self, trading_account_id: str) -> int:
+        return self._entries.get(trading_account_id, 0)
+
+    def begin(
+        self,
+        execution: Execution,
+        intent: Intent,
+        lock: OrderLock,
+        replaced: Intent | None,
+        entries: int | None = None,
+    ) -> None:
         key = (execution.follow_id, execution.signal_id)
         if key in self.executions:
             raise ExecutionExists
@@ -64,7 +76,15 @@ class FakeExecutions:
             raise FollowStopped
         if not self._access.account.active:
             raise AccountStopped
-        self._intents.begin(intent, lock, replaced, also=lambda: self._put(execution))
+        if entries is not None and entries != self.entries(execution.trading_account_id):
+            raise EntriesChanged
+
+        def also() -> None:
+            self._put(execution)
+            if entries is not None:
+                self._entries[execution.trading_account_id] = entries + 1
+
+        self._intents.begin(intent, lock, replaced, also)
 
     def begin_closing(self, execution: Execution, trade: Intent, lock: OrderLock) -> None:
         self._intents.keep(trade, lock, also=lambda: self._put(execution))

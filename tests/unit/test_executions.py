@@ -525,20 +525,37 @@ def test_no_entry_is_sent_that_the_end_of_the_function_could_cut(
     assert account.execution.status is ExecutionStatus.OPEN
 
 
-def test_two_signals_at_once_open_no_more_trades_than_the_user_allows(
-    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stage", ["entries", "begin"])
+def test_of_two_signals_for_the_last_place_one_enters(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    limited = replace(account.world.access.account, limits=TradingLimits(max_open_trades=1))
-    account.world.access.account = limited
-    begin = account.store.begin
+    limits = TradingLimits(max_open_trades=1)
+    account.world.access.account = replace(account.world.access.account, limits=limits)
+    follow = replace(account.follow, id="other-follow", symbol="ETH/USDT", strategy_id="other")
+    job = account.enter(1)
+    other = account.enter(
+        2, symbol=follow.symbol, strategy_id=follow.strategy_id, stop=Level(price=D(950)), take_profits=()
+    )
+    follower = replace(other.followers[0], follow_id=follow.id)
+    other = replace(other, followers=(follower,), price=D(1000))
+    account.market.follows.append(follow)
+    monkeypatch.setattr(
+        account.market, "state_of", lambda id: State(opened_by="signal-1" if id == "strategy" else "signal-2")
+    )
+    go_on = getattr(account.store, stage)
 
-    def begin_after_another(*given: Any) -> None:
-        reach_open_trades(account)
-        begin(*given)
+    def go_on_after_the_other(*given: Any) -> Any:
+        monkeypatch.setattr(account.store, stage, go_on)
+        account.executor.execute(other)
+        return go_on(*given)
 
-    monkeypatch.setattr(account.store, "begin", begin_after_another)
-    account.executor.execute(account.enter(1))
-    assert (account.execution.status, account.execution.reason) == (ExecutionStatus.SKIPPED, SkipReason.MAX_TRADES)
+    monkeypatch.setattr(account.store, stage, go_on_after_the_other)
+    account.executor.execute(job)
+    late = account.execution_of(job)
+    assert (late.status, late.reason) == (ExecutionStatus.SKIPPED, SkipReason.MAX_TRADES)
+    winner = account.store.get(follow.id, other.signal_id)
+    assert winner is not None
+    assert winner.status is ExecutionStatus.OPEN
     assert {order["symbol"] for order in account.orders} == {"ETHUSDT"}
 
 

@@ -19,6 +19,7 @@ from purser.signals.alerts import Order
 from purser.signals.model import Action, Exits, Level, Mode, Reason, Signal, Source, Status, TakeProfit, signal_id
 from purser.signals.service import LONGEST_BODY, Modes, NewSignal, Secrets, Signals
 from purser.strategies.model import DefaultTakeProfit, Direction, SignalDefaults, Strategy
+from purser.work.model import FIRST_MESSAGE_MS
 from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.signals import DEPLOYMENT_KEY, NOW, SECRET, FakeSignals, a_strategy, alert, sent
 
@@ -82,7 +83,7 @@ def test_the_work_remains_if_the_queue_is_down(world: World, monkeypatch: pytest
 
     monkeypatch.setattr(world.queue, "send", fail)
     assert world.alert("enter_long").status is Status.ACCEPTED
-    assert [work.due_at for work in world.store.fan_outs] == [NOW + MINUTE]
+    assert [work.due_at for work in world.store.fan_outs] == [NOW + FIRST_MESSAGE_MS]
 
 
 def test_entries_and_exits_act_on_the_trade_of_their_direction(world: World) -> None:

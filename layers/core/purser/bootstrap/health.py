@@ -22,7 +22,8 @@ def health_checks() -> HealthChecks:
 
     given, logger = settings(), Logger()
     tables = [given.require(f"{name}_table") for name in ("accounts", "keys", "snapshots", "idempotency")]
-    queues = [given.require(f"{name}_queue_url") for name in ("snapshot", "cancellation", "backfill", "billing")]
+    workers = ("snapshot", "cancellation", "backfill", "billing", "signal", "execution")
+    queues = [given.require(f"{name}_queue_url") for name in workers]
     return HealthChecks(
         {
             "database": health.tables_check(tables),

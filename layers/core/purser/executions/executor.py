@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 
 from purser.errors import (
     ExchangeAuthorizationFailed,
@@ -26,6 +26,7 @@ from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Margin, MarginType, OrderDesk, Refusal, Side
 from purser.executions.model import (
     AccountStopped,
+    EntriesChanged,
     Execution,
     ExecutionExists,
     ExecutionJob,
@@ -41,6 +42,7 @@ from purser.orders.intents import State as IntentState
 from purser.orders.model import EntryType, Leg, ManualOrder, Role, Stop, StopType, legs_of
 from purser.orders.service import Begin, Keep, Orders
 from purser.ports import Access
+from purser.retrying import until_fresh
 from purser.signals.deciding import is_plausible
 from purser.signals.model import Mode, Signal
 from purser.strategies.model import Direction, RiskProfile, Strategy
@@ -60,7 +62,7 @@ GREATEST_SHARE = Decimal("0.5")
 SHARED = Decimal("0.95")
 """The share of the available margin that one trade may bind, and that all follows of an account may bind together."""
 
-REFUSALS = {
+REFUSALS: Mapping[str | None, SkipReason] = {
     Refusal.HEDGE_MODE: SkipReason.HEDGE_MODE,
     Refusal.MARGIN_INSUFFICIENT: SkipReason.MARGIN,
     Refusal.LEVERAGE_TOO_HIGH: SkipReason.BRACKET,
@@ -81,13 +83,17 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job with its signal and what is known of all its followers. No follower is begun with after ``until``."""
+    """A job with its signal and what is known of all its followers. No follower is begun with after ``until``.
+
+    ``profile`` returns a risk profile, which is read once.
+    """
 
     job: ExecutionJob
     signal: Signal
     strategy: Strategy
     known: Mapping[str, Execution]
     until: int
+    profile: Callable[[str], RiskProfile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,8 @@ class Executor:
         strategy = self._stores.catalog.find([job.strategy_id], [])[0].get(job.strategy_id)
         if signal is None or strategy is None:
             return
-        task = Task(job, signal, strategy, self._stores.executions.known(job), self._now() + WORKING_MS)
+        known, until = self._stores.executions.known(job), self._now() + WORKING_MS
+        task = Task(job, signal, strategy, known, until, cache(self._profile))
         with ThreadPoolExecutor(THREADS) as pool:
             failures = [error for error in pool.map(lambda each: self._settle(task, each), job.followers) if error]
         for unexpected in failures:
@@ -132,6 +139,9 @@ class Executor:
         if failures:
             retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, job.attempts - 1)
             raise Unfinished(f"{len(failures)} followers are not settled", retry_after=retry_after)
+
+    def _profile(self, id: str) -> RiskProfile:
+        return self._stores.catalog.find([], [id])[1][id]
 
     def _settle(self, task: Task, follower: Follower) -> Exception | None:
         """Settle one follower. Return the error for which that must be tried again, so that others go on."""
@@ -242,11 +252,19 @@ class Executor:
             raise Unfinished("another order has taken the place of the trade", retry_after=FIRST_RETRY_S)
         return ended
 
-    def _beginning(self, execution: Execution) -> Begin:
-        def begin(intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
-            self._stores.executions.begin(execution, intent, lock, replaced)
+    def _beginning(self, execution: Execution, account: TradingAccount, signal: Signal) -> Begin:
+        """Return what begins an execution, if the account's open trades still leave a place for it then."""
+        executions = self._stores.executions
 
-        return begin
+        def begin(intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+            entries = None
+            if account.limits.max_open_trades is not None:
+                # Before the trades: of two signals that find the last place at once, one finds this changed.
+                entries = executions.entries(account.id)
+                self._taken(account, signal)
+            executions.begin(execution, intent, lock, replaced, entries)
+
+        return lambda *given: until_fresh(lambda: begin(*given), stale=EntriesChanged)
 
     def _enter(self, task: Task, follower: Follower) -> None:
         """Open a trade for a follower. One that an earlier signal has opened is closed first, whatever comes then."""
@@ -268,7 +286,7 @@ class Executor:
         if not account.active:
             raise Skipped(SkipReason.KEY)
         waiting = self._waiting(account, others, signal)
-        profile = self._stores.catalog.find([], [follow.risk_profile_id])[1][follow.risk_profile_id]
+        profile = task.profile(follow.risk_profile_id)
         try:
             with self._accounts.recording_key_status(account):
                 margin = self._margin(credential, signal.symbol, after_closing=trade is not None)
@@ -293,19 +311,16 @@ class Executor:
 
     def _waiting(self, account: TradingAccount, others: list[Follow], signal: Signal) -> int:
         """Return how many follows of an account may still open a trade, this one included."""
-        if self._is_full(account, signal):
-            raise Skipped(SkipReason.MAX_TRADES)
         taken = self._taken(account, signal)
         return 1 + sum(each.symbol not in taken for each in others)
 
-    def _is_full(self, account: TradingAccount, signal: Signal) -> bool:
-        """Return whether an account has as many trades open, in other symbols, as its user allows."""
-        most = account.limits.max_open_trades
-        return most is not None and len(self._taken(account, signal)) >= most
-
     def _taken(self, account: TradingAccount, signal: Signal) -> list[str]:
         """Return the symbols in which an account has a trade open, without that of a signal."""
-        return [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
+        taken = [each for each in self._stores.executions.open_symbols(account.id) if each != signal.symbol]
+        most = account.limits.max_open_trades
+        if most is not None and len(taken) >= most:
+            raise Skipped(SkipReason.MAX_TRADES)
+        return taken
 
     def _margin(self, credential: ApiCredential, symbol: str, *, after_closing: bool) -> Margin:
         margin = self._desk.margin(credential, symbol)
@@ -368,15 +383,15 @@ class Executor:
         obstacles = list[SkipReason]()
 
         def may_act(begun: Intent) -> bool:
-            # Counted again under the order lock. Two signals that come at once must not both find the last place.
-            crowded = SkipReason.MAX_TRADES if self._is_full(account, signal) else None
             busy = SkipReason.SYMBOL_BUSY if begun.replaces else None
-            obstacles.extend(filter(None, [self._obstacle(signal), crowded, busy]))
+            obstacles.extend(filter(None, [self._obstacle(signal), busy]))
             return not obstacles
 
         failure: ExchangeError | None = None
         try:
-            self._orders.run(account, credential, intent, deadline, self._beginning(execution), may_act)
+            self._orders.run(
+                account, credential, intent, deadline, self._beginning(execution, account, signal), may_act
+            )
         except FollowStopped:
             raise Skipped(SkipReason.NOT_ACTIVE) from None
         except AccountStopped:
@@ -475,6 +490,4 @@ def _skip_of(failure: ExchangeError | None) -> Skip:
 
 
 def _skipped(refusal: ExchangeBadRequest) -> Skipped:
-    code = refusal.venue_code
-    known = next((reason for each, reason in REFUSALS.items() if code == each.value), SkipReason.VENUE_REFUSED)
-    return Skipped(known, code)
+    return Skipped(REFUSALS.get(refusal.venue_code, SkipReason.VENUE_REFUSED), refusal.venue_code)

@@ -8,11 +8,12 @@ from typing import Protocol, TypeVar
 
 from purser.errors import ExchangeUnavailable
 from purser.exchanges.model import Ticker, TradeType
-from purser.executions.model import FOLLOWERS_A_JOB, RESEND_AFTER_MS, ExecutionJob, shuffled
+from purser.executions.model import FOLLOWERS_A_JOB, ExecutionJob, shuffled
 from purser.executions.ports import Follows, JobStore, Signals
 from purser.ports import Sender
 from purser.signals.deciding import is_plausible
 from purser.signals.model import Action, FanOut, Reason, Signal, Status
+from purser.work.model import FIRST_MESSAGE_MS
 
 JOBS_AT_ONCE = 100
 """The jobs of one transaction."""
@@ -81,7 +82,7 @@ class FanOuts:
                 followers=tuple(portion),
                 price=price,
                 created_at=now,
-                due_at=now + RESEND_AFTER_MS,
+                due_at=now + FIRST_MESSAGE_MS,
                 correlation_id=fan_out.correlation_id,
             )
             for number, portion in enumerate(_portions(followers, FOLLOWERS_A_JOB))

@@ -214,6 +214,10 @@ class ExecutionExists(Exception):
     """The signal has been executed for the follow before."""
 
 
+class EntriesChanged(Exception):
+    """The trading account has begun another entry since its entries were read."""
+
+
 class FollowStopped(Exception):
     """The follow has ended, is paused, or follows another strategy by now."""
 

@@ -25,12 +25,24 @@ class ExecutionStore(Protocol):
     def skip(self, execution: Execution) -> None:
         """Store a skipped execution, unless the signal has an execution for the follow."""
 
-    def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+    def entries(self, trading_account_id: str) -> int:
+        """Return how many entries an account has begun while the number of its open trades was limited."""
+
+    def begin(
+        self,
+        execution: Execution,
+        intent: Intent,
+        lock: OrderLock,
+        replaced: Intent | None,
+        entries: int | None = None,
+    ) -> None:
         """Store an execution that enters with its intent and the order lock, all or nothing.
 
-        It needs an active follow of its strategy and an active account.
+        It needs an active follow of its strategy and an active account. ``entries`` are those that the account must
+        have begun before, None if the number of its open trades is not limited.
 
         Raises:
+            EntriesChanged: it has begun another.
             ExecutionExists: the signal has an execution for the follow.
             FollowStopped, AccountStopped: the follow or the account is not active.
             OrderLockTaken, Contended: as ``IntentStore.begin``.

@@ -3,6 +3,7 @@
     PK                      SK                        what
     FOLLOW#<follow id>      EXECUTION#<signal id>     one signal for one follow; ids of signals sort by time
     EXECUTIONS#<shard>      <signal id>#<job id>      a job; deleted when it is done
+    KEY#<account id>        ENTRIES                   how many entries it has begun under a limit of open trades
 
 Executions expire (``expiresAt``) after a year. Their intents are those of orders (``purser.orders.store``).
 """
@@ -18,6 +19,7 @@ from purser.aws.shards import shard_of
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction
 from purser.executions.model import (
     AccountStopped,
+    EntriesChanged,
     Execution,
     ExecutionExists,
     ExecutionJob,
@@ -41,6 +43,10 @@ NAMES = Attributes()
 
 def _key(follow_id: str, signal_id: str) -> tuple[str, str]:
     return f"FOLLOW#{follow_id}", f"EXECUTION#{signal_id}"
+
+
+def _entries_key(trading_account_id: str) -> tuple[str, str]:
+    return f"KEY#{trading_account_id}", "ENTRIES"
 
 
 def _item(execution: Execution) -> Item:
@@ -117,11 +123,24 @@ class DynamoExecutionStore:
         except ConditionFailed:
             return
 
-    def begin(self, execution: Execution, intent: Intent, lock: OrderLock, replaced: Intent | None) -> None:
+    def entries(self, trading_account_id: str) -> int:
+        item = self._table.get(*_entries_key(trading_account_id))
+        return int(item["version"]) if item else 0
+
+    def begin(
+        self,
+        execution: Execution,
+        intent: Intent,
+        lock: OrderLock,
+        replaced: Intent | None,
+        entries: int | None = None,
+    ) -> None:
         with Transaction() as write:
             write.add(self._table.putting(_item(execution), condition=NEW), refused=ExecutionExists)
             write.add(self._while_following(execution), refused=FollowStopped)
             write.add(self._while_active(execution), refused=AccountStopped)
+            if entries is not None:
+                write.add(self._next_entry(execution, entries), refused=EntriesChanged)
             self._intents.beginning(write, intent, lock, replaced)
 
     def _while_following(self, execution: Execution) -> Part:
@@ -139,6 +158,11 @@ class DynamoExecutionStore:
             condition="active = :on AND apiKeyStatus <> :dead",
             values={":on": True, ":dead": ApiKeyStatus.UNAUTHORIZED.value},
         )
+
+    def _next_entry(self, execution: Execution, entries: int) -> Part:
+        pk, sk = _entries_key(execution.trading_account_id)
+        item = {"PK": pk, "SK": sk, "version": entries + 1, "expiresAt": execution.created_at // 1000 + LIFETIME_S}
+        return self._table.putting(item, at_version=entries)
 
     def begin_closing(self, execution: Execution, trade: Intent, lock: OrderLock) -> None:
         with Transaction() as write:

@@ -22,9 +22,6 @@ HUNDRED = Decimal(100)
 LEASE_MS = 70_000
 """The lease of a fan-out: longer than its function may run."""
 
-FIRST_DUE_MS = 60 * 1000
-"""The time from storing a signal until a sweep looks after it, in case its first message could not be sent."""
-
 RESEND_AFTER_MS = 9 * 60 * 1000
 """The time from sending a fan-out's message until it is due again: 1.5 times the queue's visibility time-out."""
 

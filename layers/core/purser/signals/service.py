@@ -18,7 +18,6 @@ from purser.signals import secrets
 from purser.signals.alerts import LONGEST_LAG_S, Alert, Order, Unreadable, loaded, read
 from purser.signals.deciding import decide, undo
 from purser.signals.model import (
-    FIRST_DUE_MS,
     Action,
     FanOut,
     Level,
@@ -35,6 +34,7 @@ from purser.signals.model import (
 )
 from purser.signals.ports import Counts, Kept, ModeStore, SecretStore, SignalStore, Standing
 from purser.strategies.model import SignalDefaults, Strategy
+from purser.work.model import FIRST_MESSAGE_MS
 
 LONGEST_BODY = 16 * 1024
 """The maximum size of an alert, in bytes."""
@@ -266,7 +266,7 @@ def _fan_out(signal: Signal) -> FanOut | None:
         strategy_id=signal.strategy_id,
         signal_id=signal.id,
         received_at=signal.received_at,
-        due_at=signal.received_at + FIRST_DUE_MS,
+        due_at=signal.received_at + FIRST_MESSAGE_MS,
     )
 
 
