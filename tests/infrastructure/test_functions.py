@@ -10,7 +10,7 @@ import pytest
 
 from purser.exchanges.ccxt_gateway import ACCOUNT, PRICES, VENUE_WEIGHT_PER_MINUTE
 from purser.orders.intents import LEASE_AFTER_MS, ORDER_TIME_MS
-from purser.orders.reconciling import ENDING_MS
+from purser.orders.reconciling import ENDING_MS, RUN_INTERVAL_S
 from purser.settings import Settings
 from tests.support.template import ROOT, broken_rules, functions, resources, template
 
@@ -119,7 +119,7 @@ def test_exactly_the_functions_that_call_an_exchange_have_its_layer(name: str) -
 def test_intents_are_leased_for_as_long_as_their_functions_may_run() -> None:
     request, reconciler = (FUNCTIONS[name]["Timeout"] * 1000 for name in ("Exchange", "OrderReconciler"))
     assert ORDER_TIME_MS < request <= ORDER_TIME_MS + LEASE_AFTER_MS <= request + 2_000
-    assert reconciler - ENDING_MS + LEASE_AFTER_MS < 60_000, "the next run finds no lease of the one before"
+    assert reconciler - ENDING_MS + LEASE_AFTER_MS < RUN_INTERVAL_S * 1000, "the next run finds no lease of this one"
 
 
 @each_function

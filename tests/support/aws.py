@@ -28,6 +28,7 @@ class Aws:
     cancellation_queue_url: str
     billing_queue_url: str
     backfill_queue_url: str
+    order_reconciler_queue_url: str
     signal_event_queue_url: str
     signal_queue_url: str
     execution_queue_url: str
@@ -37,8 +38,8 @@ class Aws:
 def account() -> Iterator[Aws]:
     """Create the tables, the key and the queues, and name them in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        names = ("snapshots", "cancellations", "billing", "backfills", "signal-events", "signals", "executions")
-        queues = map(_queue, names)
+        names = ("snapshots", "cancellations", "billing", "backfills", "orders", "signal-events", "signals")
+        queues = map(_queue, (*names, "executions"))
         aws_stack = Aws(_tables(), _key(), *queues)
         for name, table in aws_stack.tables.items():
             patch.setenv(name, table)
@@ -47,6 +48,7 @@ def account() -> Iterator[Aws]:
         patch.setenv("CANCELLATION_QUEUE_URL", aws_stack.cancellation_queue_url)
         patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
         patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
+        patch.setenv("ORDER_RECONCILER_QUEUE_URL", aws_stack.order_reconciler_queue_url)
         patch.setenv("SIGNAL_EVENT_QUEUE_URL", aws_stack.signal_event_queue_url)
         patch.setenv("SIGNAL_QUEUE_URL", aws_stack.signal_queue_url)
         patch.setenv("EXECUTION_QUEUE_URL", aws_stack.execution_queue_url)

@@ -422,15 +422,17 @@ class FakeCancellations(FakeWorkStore[Cancellation]):
 
 
 class FakeQueue:
-    """Keeps what was sent."""
+    """Keeps what was sent, and the delay of each message."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.delays: list[int] = []
 
     def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
         count = len(self.sent)
         for message in messages:
             self.sent.append(json.loads(json.dumps(message)))
+            self.delays.append(delay_s)
         return len(self.sent) - count
 
 

@@ -29,12 +29,12 @@ from purser.orders.service import Orders
 from purser.trading_accounts.model import ApiKeyStatus, TradingAccount
 from tests.support.accounts import trading_account
 from tests.support.crashes import Scissors
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.work import FakeWorkStore
 
 T = TypeVar("T")
 USER_ID = "user"
-RUN_LIMIT_MS = 50_000
+RUN_LIMIT_MS = 27_000
 """The time after which Lambda ends a run of the reconciler."""
 
 
@@ -215,7 +215,7 @@ class World:
 
         runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, runner, clock)
-        self.reconciler = Reconciler(self.store, runner, self.telemetry, clock, sleep=wait or pass_time)
+        self.reconciler = Reconciler(self.store, runner, self.telemetry, clock, FakeQueue(), sleep=wait or pass_time)
 
     @property
     def account_id(self) -> str:

@@ -30,6 +30,7 @@ from tests.support.intents import RUN_LIMIT_MS, USER_ID, IntentsKept, World
 from tests.support.order_rules import (
     MARKET,
     RUN_INTERVAL_MS,
+    SWEEP_MS,
     Change,
     Operation,
     Outcome,
@@ -102,7 +103,7 @@ class OrderLife:
             self._check_calls()
         self.heal()
         self.limit_depth(Decimal(0))
-        self.wait(5 * RUN_INTERVAL_MS)
+        self.wait(SWEEP_MS)
         self._check_calls()
         unsettled = [intent for intent in self.rules.intents.values() if intent.state is State.UNKNOWN]
         if unsettled:
@@ -167,7 +168,7 @@ class OrderLife:
     # time, and the reconciler
 
     def wait(self, milliseconds: int) -> None:
-        """Let time pass, with a run of the reconciler each minute."""
+        """Let time pass, with the runs of the reconciler."""
         until = self.clock.now + milliseconds
         while (next_at := min(self.next_run_at, self.run_goes_on_at or self.next_run_at)) <= until:
             self.clock.advance(max(0, next_at - self.clock.now))

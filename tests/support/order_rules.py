@@ -14,20 +14,27 @@ from enum import Enum, auto
 
 from local.doubles.binance import PaperExchange
 from local.doubles.binance.model import Algo, Order
-from purser.orders.intents import WATCH_AFTER_MS, Intent, State
+from purser.orders.intents import LEASE_AFTER_MS, ORDER_TIME_MS, WATCH_AFTER_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Role, client_id
-from purser.orders.placing import STUCK_LIFETIME_MS
+from purser.orders.reconciling import BEGINNING_SHARE, RUN_INTERVAL_S
+from tests.support.intents import RUN_LIMIT_MS
 from tests.support.sequences import BrokenRule
 
 ZERO = Decimal(0)
 MARKET = "BTCUSDT"
-RUN_INTERVAL_MS = 60_000
-"""The interval between runs of the reconciler."""
+RUN_INTERVAL_MS = RUN_INTERVAL_S * 1000
 
 LOOK_MS = 2_000
 """The longest look of the reconciler at one account without faults."""
 
-PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + LOOK_MS
+LOOK_AGAIN_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + LOOK_MS
+"""The longest time until the end of the next look at an intent that rests."""
+
+TAKEN_OVER_MS = ORDER_TIME_MS + LEASE_AFTER_MS + RUN_INTERVAL_MS - int(RUN_LIMIT_MS * BEGINNING_SHARE) + LOOK_MS
+"""The longest time until the end of the first look at an intent that was cut: its lease, and what no run waits for."""
+
+PROMPTLY_MS = max(LOOK_AGAIN_MS, TAKEN_OVER_MS)
+assert PROMPTLY_MS <= 60_000, "one interval of the schedule"
 SWEEP_MS = 5 * 60_000
 MOST_CLOSINGS = 100
 """The number of closings of one intent that are told from others. A thin market takes many."""
@@ -289,16 +296,9 @@ class Rules:
         """Return for how long the exits of an intent may outlive its position."""
         if entry_of(intent) in self._closed_by_hand | self.cancelled_by_hand:
             return SWEEP_MS
-        if self._is_stuck(entry_of(intent)):
-            return STUCK_LIFETIME_MS + PROMPTLY_MS
         # An entry that has turned a position of the user's leaves less than it filled, and readings may lag behind.
         is_unclear = self._executed[entry_of(intent)] != sum(self._executed[name] for name in exits_of(intent))
-        return PROMPTLY_MS + RUN_INTERVAL_MS if is_unclear else PROMPTLY_MS
-
-    def _is_stuck(self, name: str) -> bool:
-        """Return whether a conditional order was triggered and never executed. It may still be, for all one knows."""
-        algo = self._exchange.futures.algos.shelf.by_client_id(self._api_key, name)
-        return algo is not None and algo.status == "TRIGGERING"
+        return LOOK_AGAIN_MS + RUN_INTERVAL_MS if is_unclear else PROMPTLY_MS
 
     def _left_of(self, intent: Intent, episode: Episode | None) -> Decimal:
         """Return how much is left of what an intent has opened, after its exits and the closings of Purser.

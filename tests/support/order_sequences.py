@@ -18,7 +18,7 @@ from tests.support.order_life import TICK, OrderLife, Step
 
 @dataclass(frozen=True)
 class Wait:
-    """Let time pass. The reconciler runs every minute."""
+    """Let time pass. The reconciler runs twice a minute."""
 
     seconds: int
 

@@ -248,18 +248,40 @@ def test_a_stop_that_is_stuck_does_not_hide_a_stop_of_the_users_own(account: Acc
     assert account.intent().state is State.RESTING
 
 
-def test_a_triggered_entry_that_is_stuck_rests_for_a_while(account: Account) -> None:
-    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP)
+@pytest.fixture
+def stuck(account: Account) -> Algo:
+    """A trailing entry that is stuck, whose exits have been withdrawn by the reconciler."""
+    account.order(
+        EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP, take_profits=(D(21000), D(22000))
+    )
     account.exchange.futures.algos.stick(1, listed=True)
     account.price(19400)
     account.price(19700)
-    account.world.reconcile(2)
+    (entry,) = account.open(Role.ENTRY)
+    assert isinstance(entry, Algo)
+    account.world.reconcile(1)
     assert account.intent().state is State.RESTING
-    assert len(account.open(Role.STOP)) == 1
+    assert account.open(Role.STOP) + account.open(Role.TAKE_PROFIT) == []
+    return entry
+
+
+@pytest.mark.usefixtures("stuck")
+def test_a_triggered_entry_that_is_stuck_is_given_up_after_a_while(account: Account) -> None:
+    account.world.reconcile(1)
+    assert account.intent().state is State.RESTING
     account.clock.advance(STUCK_LIFETIME_MS)
     account.world.reconcile(1)
     assert account.intent().state is State.DONE
     assert account.open(Role.STOP) == []
+
+
+def test_a_triggered_entry_that_is_executed_after_all_has_its_exits_again(account: Account, stuck: Algo) -> None:
+    stuck.status = "NEW"
+    account.price(19700)
+    assert account.position == D("0.05")
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+    assert [order.quantity for order in account.open(Role.TAKE_PROFIT)] == [D("0.025"), D("0.025")]
 
 
 @pytest.mark.parametrize("is_found", [True, False])
@@ -863,7 +885,7 @@ def test_the_reconciler_leaves_an_order_unknown_until_nothing_can_happen_any_mor
     account.order(stop=STOP)
     account.fault(ALGO_ORDER, "timeout_before", method="POST", times=2)
     come_late(account, "POST", ALGO_ORDER, skip=2)
-    account.world.reconcile(1)
+    account.world.reconcile(2)
     states = [state for state, _ in account.world.telemetry.troubles]
     assert states == [State.UNKNOWN, State.UNKNOWN, State.FAILED]
     assert (account.position, account.open_orders) == (D(0), [])

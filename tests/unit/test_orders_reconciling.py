@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
-from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable
+from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, Unavailable
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, WATCH_AFTER_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement, Undone
-from purser.orders.reconciling import BEGINNING_SHARE, LONGEST_UNWATCHED_MS, Reconciled, Reconciler
+from purser.orders.reconciling import (
+    BEGINNING_SHARE,
+    LONGEST_UNWATCHED_MS,
+    RUN_INTERVAL_S,
+    Map,
+    Reconciled,
+    Reconciler,
+)
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
 from tests.support.crashes import Killed, Scissors
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.intents import RUN_LIMIT_MS, FakeAccess, FakeIntents, FakeTelemetry
 from tests.support.logs import logs
 
@@ -45,7 +54,7 @@ def test_the_lines_of_an_intent_have_the_id_of_the_request_that_began_it() -> No
     telemetry = PowertoolsOrderTelemetry("Purser")
     runner = IntentRunner(store, BrokenAccess(), never, telemetry, clock)
     with logs() as written:
-        Reconciler(store, runner, telemetry, clock).run(1000)
+        Reconciler(store, runner, telemetry, clock, FakeQueue()).run(1000)
     lines = [(line["intentId"], line["correlation_id"]) for line in written.lines if "intentId" in line]
     assert lines == [("one", "a request"), ("two", "another request")]
 
@@ -67,6 +76,7 @@ class Bench:
         placement: Callable[[ApiCredential, Intent], Placement] = broken,
         *,
         may_watch: Callable[[str], bool] = lambda _: True,
+        each: Map = map,
     ) -> None:
         self.clock, self.store, self.telemetry = FakeClock(), FakeIntents(Scissors()), FakeTelemetry()
         begun_at = self.clock()
@@ -75,7 +85,9 @@ class Bench:
         )
         self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
         self.runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
-        self.reconciler = Reconciler(self.store, self.runner, self.telemetry, self.clock, may_watch, self.wait)
+        self.queue = FakeQueue()
+        ports = self.store, self.runner, self.telemetry, self.clock, self.queue
+        self.reconciler = Reconciler(*ports, may_watch, self.wait, each)
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(round(seconds * 1000))
@@ -255,3 +267,30 @@ def test_a_lock_that_an_order_hands_back_is_due_at_once_even_if_weight_is_scarce
     with pytest.raises(ExchangeUnavailable):
         bench.runner.run(access.account, CREDENTIAL, successor, taken, bench.clock())
     assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(resting=1)
+
+
+def test_a_run_of_the_schedule_calls_another_one_unless_the_queue_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting)
+    bench.reconciler.call_next_run()
+    assert bench.queue.delays == [RUN_INTERVAL_S]
+
+    def down(*_: object, **__: object) -> int:
+        raise Unavailable
+
+    monkeypatch.setattr(bench.queue, "send", down)
+    bench.reconciler.call_next_run()
+
+
+def test_intents_are_reconciled_at_the_same_time() -> None:
+    meeting = Barrier(2, timeout=10)
+
+    class Meeting(Resting):
+        def resume(self, deadline: int) -> Intent:
+            meeting.wait()
+            return super().resume(deadline)
+
+    with ThreadPoolExecutor(2) as threads:
+        bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Meeting, each=threads.map)
+        other = replace(bench.intent, id="two", symbol="ETH/USDT")
+        bench.store.begin(other, OrderLock("user", "account", "ETH/USDT", "two", due_at=bench.clock()))
+        assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(resting=2)

@@ -78,6 +78,7 @@ class Settings(BaseModel):
     signal_event_queue_url: str = ""
     signal_signing_key: str = ""
     event_bus_name: str = ""
+    order_reconciler_queue_url: str = ""
     backfill_queue_url: str = ""
     signal_queue_url: str = ""
     signal_max_receives: int = Field(default=5, gt=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, table
+from purser.bootstrap.adapters import account_access, queue, table
 from purser.bootstrap.exchanges import has_weight_left, order_desk
 from purser.clock import now_ms
 from purser.process import kept
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from purser.orders.store import DynamoIntentStore
     from purser.orders.telemetry import PowertoolsOrderTelemetry
 
+RECONCILED_AT_ONCE = 8
+"""The number of orders that are reconciled at the same time. Each waits for the exchange most of its time."""
+
 
 @kept
 def orders() -> Orders:
@@ -33,6 +36,8 @@ def orders() -> Orders:
 @kept
 def order_reconciler() -> Reconciler:
     """The reconciler of orders that are interrupted, unknown or still open."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from purser.exchanges.budget import Purpose
     from purser.exchanges.model import TradeType
     from purser.orders.reconciling import Reconciler
@@ -40,7 +45,9 @@ def order_reconciler() -> Reconciler:
     def may_watch(trading_account_id: str) -> bool:
         return has_weight_left(trading_account_id, TradeType.FUTURES, Purpose.WATCHING)
 
-    return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms, may_watch)
+    calls = queue("order_reconciler_queue_url")
+    threads = ThreadPoolExecutor(RECONCILED_AT_ONCE)
+    return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms, calls, may_watch, each=threads.map)
 
 
 @kept

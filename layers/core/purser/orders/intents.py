@@ -34,11 +34,11 @@ CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 It is a little longer than the venue's window, because clocks differ.
 """
 
-LONGEST_LOOK_MS = 50_000
+LONGEST_LOOK_MS = 30_000
 """The time before an intent was stored in which its position may have been read. The venue's clock differs, too."""
 
 WATCH_AFTER_MS = 3_000
-"""The time after which an intent that rests is due again, for the next run of the reconciler, which runs once a minute.
+"""The time after which an intent that rests is due again, for the next run of the reconciler.
 
 Readings of the venue may lag behind what has just been placed.
 """
@@ -46,7 +46,7 @@ Readings of the venue may lag behind what has just been placed.
 QUICK_ATTEMPTS = 5
 """The number of attempts at an unknown intent that follow each other as soon as nothing of the last one can arrive."""
 
-SLOW_MS = 30_000
+SLOW_MS = 15_000
 """The further time until later attempts, one in each run of the reconciler."""
 
 LIFETIME_MS = 24 * 3600 * 1000

@@ -67,10 +67,7 @@ https://github.com/nautechsystems/nautilus_trader/discussions/5378.
 """
 
 STUCK_LIFETIME_MS = 3 * 60 * 1000
-"""The time after which an entry that is triggered and not executed is given up.
-
-It is longer than for exits, because those of an entry must stay while it may be executed.
-"""
+"""The time after which an entry that is triggered and not executed is given up. Its exits are cancelled before."""
 
 
 class Unprotected(Exception):
@@ -186,7 +183,7 @@ class Placement:
         if entry is None or entry.is_void:
             self._cancel_exits()
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
-        if (entry.is_open, entry.filled) != (before.is_open, before.filled):
+        if entry.triggering_since or (entry.is_open, entry.filled) != (before.is_open, before.filled):
             return self._resume(entry)
         stop = self._intent.stop
         is_protected = stop is None or state_of_stop(self._known(stop)) is StopState.STANDING
@@ -268,7 +265,7 @@ class Placement:
             if entry.is_open:
                 raise ExchangeUnavailable
         if entry.is_open:
-            return self._complete(entry, known)
+            return self._rest(entry, known)
         left = not_executed(entry, known.values())
         if left <= 0:
             return self._end(entry)
@@ -287,6 +284,17 @@ class Placement:
             return self._undo(ExchangeUnavailable(), entry, known)
         self._withdraw_excess(entry, known, is_shared=_on_side(entry, position) > left)
         return self._complete(entry, known)
+
+    def _rest(self, entry: Order, known: dict[str, Order]) -> Intent:
+        """Place the missing exits beside an entry that is open.
+
+        If it is stuck, cancel them, since they could trade what the user opens. If it is executed after all, they are
+        placed again.
+        """
+        if not entry.triggering_since:
+            return self._complete(entry, known)
+        self._cancel_exits()
+        return self._intent.with_orders(entry, {}, self._now())
 
     def _protect(self, entry: Order, known: dict[str, Order], left: Decimal) -> Intent:
         """Place the stop if it is lost, for no more than the orders have left, and change nothing else.

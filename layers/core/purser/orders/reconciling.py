@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from purser.correlation import correlated
-from purser.errors import PurserError
+from purser.errors import PurserError, Unavailable
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
+from purser.ports import Sender
+
+RUN_INTERVAL_S = 30
+"""The time from one run to the next. A schedule has a resolution of a minute, so a message brings every other run."""
 
 LONGEST_UNWATCHED_MS = 100_000
 """The longest time that an intent that rests stays due while the exchange is asked for more important things.
@@ -18,7 +23,7 @@ LONGEST_UNWATCHED_MS = 100_000
 An exit that its position has left behind could otherwise trade a later one.
 """
 
-BEGINNING_SHARE = 0.7
+BEGINNING_SHARE = 0.55
 """The share of a run's time in which it begins with intents. The rest lets the last one finish."""
 
 ENDING_MS = 2_000
@@ -34,11 +39,15 @@ class Reconciled:
     unknown: int = 0
 
 
+Map = Callable[[Callable[[OrderLock], State | None], list[OrderLock]], Iterable[State | None]]
+
+
 class Reconciler:
     """The reconciler of intents that are due. ``now`` gives Unix milliseconds.
 
-    While ``may_watch`` is False for their trading account, those that rest stay due for ``LONGEST_UNWATCHED_MS``,
-    because the exchange is asked for more important things.
+    ``each`` reconciles many intents, at the same time or one by one; ``queue`` brings the next run. While ``may_watch``
+    is False for their trading account, intents that rest stay due for ``LONGEST_UNWATCHED_MS``, because the exchange is
+    asked for more important things.
     """
 
     def __init__(
@@ -47,15 +56,24 @@ class Reconciler:
         runner: IntentRunner,
         telemetry: Telemetry,
         now: Callable[[], int],
+        queue: Sender,
         may_watch: Callable[[str], bool] = lambda _: True,
         sleep: Callable[[float], None] = time.sleep,
+        each: Map = map,
     ) -> None:
         self._store = store
+        self._queue = queue
+        self._each = each
         self._runner = runner
         self._telemetry = telemetry
         self._now = now
         self._may_watch = may_watch
         self._sleep = sleep
+
+    def call_next_run(self) -> None:
+        """Have a run begin after the interval of runs. Without the queue, the schedule brings one in a minute."""
+        with suppress(Unavailable):
+            self._queue.send([{}], delay_s=RUN_INTERVAL_S)
 
     def run(self, milliseconds: int) -> Reconciled:
         """Reconcile the intents that are due, for a function that is ended after ``milliseconds``.
@@ -68,16 +86,16 @@ class Reconciler:
         began_at = self._now()
         ends_at, deadline = began_at + int(milliseconds * BEGINNING_SHARE), began_at + milliseconds - ENDING_MS
         states: dict[tuple[str, ...], State] = {}
+
+        def reconcile(lock: OrderLock) -> State | None:
+            if self._now() >= ends_at or (lock.is_resting and not self._may_be_watched(lock)):
+                return None
+            with correlated(lock.correlation_id):
+                return self._reconcile(lock, deadline)
+
         for locks in self._looks(ends_at):
-            for lock in locks:
-                if self._now() >= ends_at:
-                    break
-                if lock.is_resting and not self._may_be_watched(lock):
-                    continue
-                with correlated(lock.correlation_id):
-                    state = self._reconcile(lock, deadline)
-                if state is not None:
-                    states[lock.key] = state
+            found = zip(locks, self._each(reconcile, locks), strict=True)
+            states |= {lock.key: state for lock, state in found if state is not None}
         reconciled = _count(states)
         self._telemetry.reconciled(reconciled.finished, reconciled.resting, reconciled.unknown)
         return reconciled

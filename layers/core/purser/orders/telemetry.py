@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -16,6 +18,7 @@ class PowertoolsOrderTelemetry:
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
         self._metrics = Metrics(namespace=namespace)
+        self._counting = Lock()
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
         extra = _which(intent) | {"error": type(error).__name__, "venueCode": error.venue_code}
@@ -37,9 +40,11 @@ class PowertoolsOrderTelemetry:
         self._count(OrdersUnknown=unknown)
 
     def _count(self, **counts: int) -> None:
-        for name, value in counts.items():
-            self._metrics.add_metric(name, MetricUnit.Count, value)
-        self._metrics.flush_metrics()
+        # Orders are reconciled in threads, and metrics are not safe with them.
+        with self._counting:
+            for name, value in counts.items():
+                self._metrics.add_metric(name, MetricUnit.Count, value)
+            self._metrics.flush_metrics()
 
 
 def _which(intent: Intent) -> dict[str, object]:
