@@ -14,6 +14,7 @@ from purser.errors import Contended, PaymentRefused, PaymentUnavailable, StripeC
 from purser.plans.model import CATALOG, Plan
 from tests.support.billing import DAY_MS, GRACE_MS, PRICES
 from tests.support.billing import BillingWorld as World
+from tests.support.crashes import Killed
 
 BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
 
@@ -253,6 +254,26 @@ def test_the_alarm_of_a_duplicate_comes_before_its_refund(world: World, monkeypa
     with pytest.raises(PaymentUnavailable):
         world.sync("cus_1")
     assert ("duplicate", second) in world.telemetry.seen
+
+
+def test_a_crash_after_a_duplicate_was_stored_does_not_silence_its_alarm(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.begin()
+    second = world.begin()
+    put_paid = world.store.put_paid
+
+    def store_and_crash(paid: PaidSubscription) -> None:
+        put_paid(paid)
+        raise Killed
+
+    monkeypatch.setattr(world.store, "put_paid", store_and_crash)
+    with pytest.raises(Killed):
+        world.sync("cus_1")
+    monkeypatch.undo()
+    world.sync("cus_1")
+    assert world.telemetry.names() == ["duplicate"]
+    assert world.stripe.refunds == [second]
 
 
 def test_a_refused_refund_is_reported_and_does_not_stop_the_others(world: World) -> None:

@@ -117,13 +117,13 @@ class Synchronization:
         fresh = self._read(user_id, customer_id, noted)
         if fresh is None:
             return
-        self._store.put_paid(fresh)
-        # Of concurrent syncs that see the same, only one stores it and comes here.
-        if suspected and _differ(noted, fresh):
-            self._telemetry.drifted(fresh)
         for duplicate in fresh.duplicates:
             if noted is None or duplicate not in noted.duplicates:
+                # Reported before it is stored: after a crash in between, nobody would report it.
                 self._telemetry.duplicate(fresh, duplicate)
+        self._store.put_paid(fresh)
+        if suspected and _differ(noted, fresh):
+            self._telemetry.drifted(fresh)
         self._settle(replace(fresh, version=fresh.version + 1))
 
     def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
