@@ -96,6 +96,12 @@ FOUND: dict[str, Sequence[Step]] = {
         ByHand("buy by a payment link", which=1),
         Wait(5 * DAY),
     ],
+    "a customer who is due has one message while Stripe is down": [
+        Buy(0, plan=0, action="pay_declined_later"),
+        Wait(4 * DAY),
+        Fail("http_500", times=500),
+        Wait(DAY + 12 * HOUR),
+    ],
 }
 """Sequences that once broke a rule."""
 
