@@ -162,6 +162,27 @@ def test_a_paused_subscription_stays_active_and_collects_nothing(
     assert stripe_double.v1.subscriptions.update(subscription.id, {"pause_collection": ""}).pause_collection is None
 
 
+def test_an_invoice_that_is_not_collected_can_be_paid_or_voided_and_voiding_gives_credit_back(
+    stripe_double: Stripe,
+) -> None:
+    subscription, v1 = stripe_double.subscribe(), stripe_double.v1
+    customer = id_of(subscription.customer)
+    v1.customers.balance_transactions.create(customer, {"amount": -2500, "currency": "usd"})
+    v1.subscriptions.update(subscription.id, {"pause_collection": {"behavior": "mark_uncollectible"}})
+    stripe_double.control.advance(days=94)
+    third, second, first, _ = stripe_double.invoices(subscription)
+    assert [(each.status, each.amount_due) for each in (first, second, third)] == [
+        ("paid", 0),
+        ("uncollectible", 1500),
+        ("uncollectible", 2000),
+    ]
+    assert v1.invoices.pay(third.id).status == "paid"
+    assert v1.invoices.void_invoice(second.id).status == "void"
+    assert v1.customers.retrieve(customer).balance == -500
+    given_back, *_ = v1.customers.balance_transactions.list(customer).data
+    assert (given_back.type, given_back.amount, given_back.invoice) == ("unapplied_from_invoice", -500, second.id)
+
+
 def test_lists_of_an_unknown_customer_are_refused_and_of_a_deleted_one_maybe(stripe_double: Stripe) -> None:
     v1, customer = stripe_double.v1, id_of(stripe_double.subscribe().customer)
     lists: list[Any] = [v1.subscriptions.list, v1.invoices.list, v1.checkout.sessions.list]

@@ -89,6 +89,9 @@ COUPONS: list[dict[str, str]] = [
 ]
 
 
+PAUSES = ("", {"behavior": "void"}, {"behavior": "keep_as_draft"}, {"behavior": "mark_uncollectible"})
+
+
 class Step(Protocol):
     """Something that happens."""
 
@@ -659,9 +662,7 @@ AT_SUBSCRIPTION: dict[str, Callable[[BillingLife, Object, int], object]] = {
     "discount": lambda life, each, n: life._change(each, discounts=[{"coupon": life._coupon(n)}]),
     "take that back": lambda life, each, _: life._in_turn(lambda: cancel_at_end(life.account, each, False)),
     "end": lambda life, each, _: life.ask(subscription_routes.cancel, each["id"]),
-    "pause": lambda life, each, n: life._change(
-        each, pause_collection=("", {"behavior": "void"}, {"behavior": "keep_as_draft"})[n % 3]
-    ),
+    "pause": lambda life, each, n: life._change(each, pause_collection=PAUSES[n % 4]),
     "schedule": lambda life, each, _: life.ask(subscription_routes.create_schedule, from_subscription=each["id"]),
     "give a trial": lambda life, each, _: life._change(each, trial_end=str(life.account.now + 2 * 86_400)),
     "add an item": lambda life, each, _: life._change(each, items=[{"price": ADD_ON}]),

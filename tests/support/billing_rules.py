@@ -383,7 +383,7 @@ class BillingRules:
     def _still_payable(self) -> Iterator[str]:
         for id in self._ended:
             for invoice in invoices.latest_first(self._account, self._account.get("subscription", id)):
-                if invoice["status"] == "open":
+                if invoice["status"] in invoices.PAYABLE:
                     yield f"{invoice['id']} of the duplicate {id} can be paid"
 
     def _not_given_back(self, customer: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from local.doubles.stripe import invoices
 from purser.billing.model import Refund, Status
 from tests.support.billing import DAY_MS
 from tests.support.billing_life import PLANS, USERS, BillingLife, Step
@@ -89,6 +90,20 @@ def test_a_payment_for_a_duplicate_beside_an_unpaid_subscription_is_refunded() -
         unpaid, duplicate = life.account.all("subscription")
         assert (unpaid["status"], duplicate["status"]) == ("unpaid", "active")
         assert gateway.refund(duplicate["id"], beside=unpaid["id"]) == Refund(1000)
+
+
+def test_no_invoice_of_a_duplicate_can_be_paid_afterwards() -> None:
+    """Purser cannot cancel the duplicate before an operator has paused it, with an invoice that Stripe gives up."""
+    life = lived(
+        Buy(0, BASIC),
+        Fail("http_500", "/v1/subscriptions", "DELETE", times=999),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        ByHand("pause", which=3),
+        Wait(3 * DAY + 2 * HOUR),
+        Heal(),
+    )
+    (duplicate,) = life.account.where("subscription", status="canceled")
+    assert [each["status"] for each in invoices.latest_first(life.account, duplicate)] == ["void", "paid"]
 
 
 def test_a_support_contract_of_the_same_customer_is_left_alone() -> None:

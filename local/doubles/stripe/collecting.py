@@ -11,9 +11,9 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 def collect(account: Account, invoice: Object, card: Object | None = None, first: bool = False) -> bool:
-    """Try to collect an open invoice, by this card or the subscription's. Return whether it is now paid."""
+    """Try to collect an invoice, by this card or the subscription's. Return whether it is now paid."""
     subscription = invoices.subscription_of(account, invoice)
-    if invoice["status"] == "open":
+    if invoice["status"] in invoices.PAYABLE:
         intent = payments.intent_of(account, invoice)
         paid = payments.charge(account, intent, card or payments.card_of(account, subscription), first)
         invoice["attempt_count"] += 1

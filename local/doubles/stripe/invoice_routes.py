@@ -46,7 +46,7 @@ def finalize(call: Call) -> Object:
 @router.endpoint("POST", "/v1/invoices/{id}/pay", "payment_method")
 def pay(call: Call) -> Object:
     account = call.account
-    invoice = _invoice(call, "open")
+    invoice = _invoice(call, *invoices.PAYABLE)
     id = call.params.text("payment_method")
     card = account.get("payment_method", id, "payment_method") if id else None
     if not collect(account, invoice, card):
@@ -63,11 +63,11 @@ def void(call: Call) -> Object:
     return invoice
 
 
-def _invoice(call: Call, status: str) -> Object:
+def _invoice(call: Call, *statuses: str) -> Object:
     invoice = call.account.get("invoice", call.id)
-    if invoice["status"] != status:
+    if invoice["status"] not in statuses:
         text = "Invoice is already paid" if invoice["status"] == "paid" else f"This invoice is {invoice['status']}."
-        raise StripeError(text, "invoice_not_editable" if status == "draft" else None)
+        raise StripeError(text, "invoice_not_editable" if "draft" in statuses else None)
     return invoice
 
 

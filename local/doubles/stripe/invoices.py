@@ -10,6 +10,9 @@ from local.doubles.stripe.wire import StripeError
 SMALLEST_CHARGE = 50
 """https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts. Smaller amounts wait for the next invoice."""
 
+PAYABLE = ("open", "uncollectible")
+"""The statuses in which an invoice can be paid or voided (https://docs.stripe.com/invoicing/overview)."""
+
 DRAFT_SECONDS = HOUR
 """The time in which a renewal's invoice can be changed (https://docs.stripe.com/invoicing/integration/workflow-transitions)."""
 
@@ -109,9 +112,17 @@ def mark_paid(account: Account, invoice: Object, amount: int) -> None:
 
 
 def void(account: Account, invoice: Object) -> None:
-    """Void an open invoice, so that nobody has to pay it."""
-    if invoice["status"] not in ("open", "uncollectible"):
+    """Void an invoice, so that nobody has to pay it. The customer gets back the credit that it has used.
+
+    Source: https://docs.stripe.com/changelog/2019-12-03/customer-balances-returned-voided-invoices.
+    """
+    if invoice["status"] not in PAYABLE:
         raise StripeError(f"You can only void open invoices; this one is {invoice['status']}.", status=400)
+    if used := invoice["ending_balance"] - invoice["starting_balance"]:
+        customer = account.get("customer", invoice["customer"])
+        with account.changing(customer, "customer.updated"):
+            customer["balance"] -= used
+        account.add(shapes.balance_transaction(account.now, customer, -used, "unapplied_from_invoice", invoice["id"]))
     with account.changing(invoice, "invoice.updated", "invoice.voided"):
         invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
         invoice["status_transitions"]["voided_at"] = account.now

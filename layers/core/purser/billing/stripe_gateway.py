@@ -48,6 +48,9 @@ PRICE = "priceId"
 RESTORED = "restoredInvoice"
 """The metadata field with the invoice whose credit a balance transaction restores."""
 
+PAYABLE = ("open", "uncollectible")
+"""The statuses of invoices that can be paid (https://docs.stripe.com/invoicing/overview#invoice-statuses)."""
+
 LATEST_CHECKOUTS = 100
 MISSING = "resource_missing"
 
@@ -230,16 +233,17 @@ class StripeGateway:
             self._api().subscription_schedules.release(schedule_id)
 
     def cancel(self, subscription_id: str) -> None:
-        """End a subscription, and void its open invoices, because their pages outlive it."""
+        """End a subscription, and void its invoices that can still be paid, because their pages outlive it."""
         with _translated():
             try:
                 self._api().subscriptions.cancel(subscription_id)
             except stripe.InvalidRequestError as refused:
                 if refused.code != MISSING:
                     raise
-            for invoice in self._invoices(subscription_id, "open"):
-                with suppress(stripe.InvalidRequestError):  # it was paid meanwhile
-                    self._api().invoices.void_invoice(invoice["id"])
+            for invoice in self._invoices(subscription_id):
+                if invoice["status"] in PAYABLE:
+                    with suppress(stripe.InvalidRequestError):  # it was paid meanwhile
+                        self._api().invoices.void_invoice(invoice["id"])
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
         with _translated():
