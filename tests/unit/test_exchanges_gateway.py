@@ -325,7 +325,7 @@ def test_a_5xx_is_an_outage_whatever_its_body(venue: Venue, gateway: CcxtGateway
     assert type(balance_refusal(venue, gateway, reply)) is ExchangeUnavailable
 
 
-@pytest.mark.parametrize("code", [-1021, -1000, -1001, -1007])
+@pytest.mark.parametrize("code", [-1021, -1000, -1001, -1004, -1006, -1007, -1008, -1016])
 def test_clock_errors_and_internal_errors_of_the_venue_are_an_outage(
     venue: Venue, gateway: CcxtGateway, code: int
 ) -> None:

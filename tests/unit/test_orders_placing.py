@@ -323,6 +323,72 @@ def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Acco
     assert len(account.open(Role.STOP)) == 1
 
 
+def test_a_stop_of_an_unknown_status_stands_if_it_is_listed_as_open(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    before = account.open_orders
+    (stop,) = account.open(Role.STOP)
+    stop.told["algoStatus"] = "PAUSED"
+    account.world.reconcile(1)
+    assert account.open_orders == before
+    assert isinstance(stop, Algo)
+    stop.status = "PAUSED"  # It does not wait any more, so it is not listed.
+    account.exchange.futures.algos.shelf.save(stop)
+    account.world.reconcile(1)
+    assert [order.status for order in account.open(Role.STOP)] == ["NEW"]
+
+
+def test_a_stop_that_the_venue_binds_to_no_position_yet_is_placed_unbound(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4509)
+    assert account.order(stop=STOP).state is State.RESTING
+    (stop,) = account.open(Role.STOP)
+    assert (account.position, stop.time_in_force) == (D("0.05"), "GTC")
+
+
+def test_a_stop_that_reaches_the_matching_engine_too_late_is_sent_again(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-5028)
+    assert account.order(stop=STOP).state is State.RESTING
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
+
+
+def test_a_refused_take_profit_of_an_order_that_rests_does_not_close_its_position(account: Account) -> None:
+    """The user may have conditional orders of their own, of which the venue takes only so many."""
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(19800), D(21000)), stop=STOP)
+    account.price(19500)
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4045, times=2)
+    for take_profits in (1, 1, 2):
+        account.world.reconcile(1)
+        assert len(account.open(Role.TAKE_PROFIT)) == take_profits
+        assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
+        assert account.intent().state is State.RESTING
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "http_503"])
+def test_a_late_take_profit_that_cannot_be_placed_now_does_not_close_the_position(account: Account, kind: str) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(19800), D(21000)), stop=STOP)
+    account.price(19500)
+    account.fault(ALGO_ORDER, kind, method="POST", times=3)
+    account.world.reconcile(2)
+    assert account.position == D("0.05")
+    assert [len(account.open(role)) for role in (Role.STOP, Role.TAKE_PROFIT)] == [1, 2]
+
+
+def test_a_take_profit_for_which_an_entry_has_filled_too_little_is_not_asked_for_again(account: Account) -> None:
+    account.depth("0.03")
+    account.order(stop=STOP, take_profits=(D(21000), D(22000), D(23000)))
+    account.depth("0")
+    account.world.reconcile(2)
+    asked: list[str] = []
+    perform = account.desk.wire.perform
+
+    def note(call: Request, is_late: bool) -> Answer:
+        asked.append(call.path)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = note
+    account.world.reconcile(1)
+    assert asked == [ALGO_ORDER, POSITION]
+
+
 # ---- undoing an order
 
 

@@ -44,6 +44,13 @@ AMBIGUOUS_KEY_CODES = frozenset({"-1005", "-2015"})
 Source: https://github.com/ccxt/ccxt/issues/11045, https://github.com/JKorf/Binance.Net/issues/85.
 """
 
+OUTAGE_CODES = frozenset({"-1004", "-1016", "-5028"})
+"""Binance: busy, shutting down, and an order that reached the matching engine after its ``recvWindow``.
+
+ccxt takes them for refusals of the request. Made again, it would be accepted.
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code.
+"""
+
 BACK_OFF_STATUSES = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
 ADDRESS_LIMIT_CODES = frozenset({"-1003", None})
 """Codes of a 429 that limits the IP address. Others, such as -1015 (too many orders), limit one account."""
@@ -69,7 +76,7 @@ def domain_error(failure: Exception) -> ExchangeError:
         return ExchangeAuthorizationFailed(venue_code=code, is_ambiguous=code in AMBIGUOUS_KEY_CODES)
     if status in BACK_OFF_STATUSES:
         return ExchangeRateLimited(retry_after=_retry_after(answer), venue_code=code)
-    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if code in OUTAGE_CODES or (status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR):
         return ExchangeUnavailable(venue_code=code)
     if transport is not None and code is None:
         return ExchangeUnavailable()  # no answer, or an answer of something in between

@@ -362,6 +362,7 @@ class Refusal(StrEnum):
     CLIENT_ID_IN_USE = "-4116"
     CLOSED_BY_ANOTHER = "-4130"
     MULTI_ASSETS = "-4168"
+    NO_POSITION = "-4509"
 
 
 SENDING_WINDOW_MS = 5_000

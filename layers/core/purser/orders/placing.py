@@ -187,9 +187,17 @@ class Placement:
             return self._resume(entry)
         stop = self._intent.stop
         is_protected = stop is None or state_of_stop(self._known(stop)) is StopState.STANDING
-        if is_protected and (not entry.filled or self._is_as_reported(entry)):
+        if is_protected and not self._lacks_take_profit(entry) and (not entry.filled or self._is_as_reported(entry)):
             return self._intent
         return self._resume(entry)
+
+    def _lacks_take_profit(self, entry: Order) -> bool:
+        """Return whether the venue has refused a take-profit. It is asked again at each look."""
+        if entry.is_open:
+            return False
+        exits = {order.client_id: order for order in self._intent.placed[1:]}
+        missing = (leg for leg in self._intent.exits if leg.order.client_id not in exits)
+        return any(leg.role is Role.TAKE_PROFIT and self._fitted(leg, entry, exits) for leg in missing)
 
     def _end_at_market(self, before: Order) -> Intent:
         """End a trade: cancel what rests of its entry, close what is left of its own, and cancel its exits."""
@@ -240,12 +248,13 @@ class Placement:
     def _known(self, leg: Leg) -> Order | None:
         """Return an exit as it is, or as it was last reported if it is not found: look-ups lag behind.
 
-        One that is so old that the venue may have forgotten it has ended. A stop is then placed again, which the venue
-        refuses if it is open all the same.
+        One that is so old that the venue may have forgotten it has ended, and so has one of an unknown status that is
+        not listed as open. A stop is then placed again, which the venue refuses if it is open all the same.
         """
         found = self._find(leg)
         if found is not None:
-            return found
+            is_over = found.status is None and self._listed(leg) is None
+            return replace(found, status=OrderStatus.EXPIRED) if is_over else found
         before = self._intent.reported(leg)
         if before is not None and before.is_open and self._now() >= before.timestamp + UNFILLED_FOUND_MS:
             return replace(before, status=OrderStatus.EXPIRED)
@@ -389,17 +398,30 @@ class Placement:
             except Unseen as error:
                 unseen = error
                 continue
-            except ExchangeUnavailable as error:
-                if leg.role is not Role.STOP:
-                    raise
-                return self._undo(error, entry, exits)
             except ExchangeError as error:
+                if self._goes_on_without(leg, error):
+                    continue
                 return self._undo(error, entry, exits)
             if placed is not None:
                 exits[leg.order.client_id] = placed
         if unseen is not None:
             raise unseen
         return self._intent.with_orders(entry, exits, self._now())
+
+    def _goes_on_without(self, leg: Leg, error: ExchangeError) -> bool:
+        """Return whether the order goes on without an exit that could not be placed, or is undone.
+
+        One that rests was answered, and has its stop.
+
+        Raises:
+            ExchangeError: the exit can be placed later.
+        """
+        if leg.role is Role.STOP:
+            return False
+        is_resting = self._intent.state is State.RESTING
+        if isinstance(error, ExchangeUnavailable) or (is_resting and not isinstance(error, ExchangeBadRequest)):
+            raise error
+        return is_resting
 
     def _fitted(self, leg: Leg, entry: Order, exits: dict[str, Order]) -> Leg | None:
         """Return an exit for what an ended entry has filled, or None if the other take-profits leave nothing for it.
@@ -450,10 +472,18 @@ class Placement:
                 return None if resting else self._place_exit(leg.as_plain_limit, resting=resting)
             if _is(error, Refusal.CLOSED_BY_ANOTHER):
                 return self._stop_in_the_way(leg, error)
-            if leg.order.bound_to_position and _is(error, Refusal.TIME_IN_FORCE):
-                # Binance accepts this time in force without documenting it.
+            if leg.order.bound_to_position and self._must_be_unbound(error):
                 return self._place_exit(leg.bound(False), resting=resting)
             raise
+
+    def _must_be_unbound(self, error: ExchangeBadRequest) -> bool:
+        """Return whether the venue does not accept an exit that ends with the position, or not yet.
+
+        Binance accepts this time in force without documenting it. Its algo service may see a fill late.
+        """
+        if _is(error, Refusal.NO_POSITION):
+            return bool(self._calls.position_surely())
+        return _is(error, Refusal.TIME_IN_FORCE)
 
     def _stop_in_the_way(self, leg: Leg, refusal: ExchangeBadRequest) -> Order | None:
         """Return the stop that closes the position already if it is ours, or None if it is one of the user's.
@@ -673,8 +703,7 @@ class Placement:
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
             found = self._calls.find(leg.as_plain_limit.order)
         if found is None:
-            named = (order for order in self._calls.open_orders() if order.client_id == leg.order.client_id)
-            found = next(named, None)
+            found = self._listed(leg)
         if found is not None and found.triggering_since is not None:
             if not self._is_stuck(found):
                 raise Unseen
@@ -683,6 +712,10 @@ class Placement:
         if found is not None and leg.role is Role.ENTRY and found.is_done and not found.filled:
             raise ExchangeUnavailable
         return found
+
+    def _listed(self, leg: Leg) -> Order | None:
+        """Return an order from the list of open ones."""
+        return next((each for each in self._calls.open_orders() if each.client_id == leg.order.client_id), None)
 
     def _is_stuck(self, order: Order) -> bool:
         """Return whether the venue has left an order behind when it was triggered."""
