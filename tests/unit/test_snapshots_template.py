@@ -27,11 +27,25 @@ def most_receives(queue: dict[str, Any]) -> int:
     return receives
 
 
+def queues_of(function: str) -> set[str]:
+    """Return the queues that a function sends to."""
+    variables = FUNCTIONS[function]["Environment"]["Variables"].items()
+    return {value["Ref"] for name, value in variables if name.endswith("_QUEUE_URL")}
+
+
+RESENT_AFTER = {
+    "SnapshotQueue": RESEND_AFTER_MS,
+    "BackfillQueue": RESEND_AFTER_MS,
+    "SignalQueue": signals.RESEND_AFTER_MS,
+    "ExecutionQueue": executions.RESEND_AFTER_MS,
+}
+FINISHED_BY_DEADLINE = {"CancellationQueue"}
+"""Queues whose items are tried until their deadline, however often that is."""
+
+
 def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
-    assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
-    assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
-    assert QUEUES["SignalQueue"]["VisibilityTimeout"] * 1500 == signals.RESEND_AFTER_MS
-    assert QUEUES["ExecutionQueue"]["VisibilityTimeout"] * 1500 == executions.RESEND_AFTER_MS
+    assert RESENT_AFTER.keys() == queues_of("JobSweeper") - FINISHED_BY_DEADLINE
+    assert {name: QUEUES[name]["VisibilityTimeout"] * 1500 for name in RESENT_AFTER} == RESENT_AFTER
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
 
 
@@ -48,6 +62,16 @@ LEASES = {
     "SignalFanOutWorker": signals.LEASE_MS,
     "ExecutionWorker": executions.LEASE_MS,
 }
+
+
+def test_every_worker_that_a_sweep_feeds_has_a_known_lease() -> None:
+    events = [(name, event) for name, function in FUNCTIONS.items() for event in function["Events"].values()]
+    workers = {
+        name
+        for name, event in events
+        if event["Type"] == "SQS" and event["Properties"]["Queue"]["Fn::GetAtt"][0] in RESENT_AFTER
+    }
+    assert workers == LEASES.keys()
 
 
 @pytest.mark.parametrize("name", LEASES)
@@ -67,7 +91,7 @@ def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:
         for name, value in function.get("Environment", {}).get("Variables", {}).items()
         if name.endswith("_MAX_RECEIVES")
     }
-    assert known.keys() >= {"SNAPSHOT", "BACKFILL", "SIGNAL", "EXECUTION"}
+    assert known.keys() >= {name.removesuffix("Queue").upper() for name in RESENT_AFTER}
     assert known == {name: most_receives(QUEUES[f"{name.title().replace('_', '')}Queue"]) for name in known}
 
 
