@@ -86,6 +86,12 @@ FOUND: dict[str, Sequence[Step]] = {
         Wait(1),
         ByHand("pay an invoice"),
     ],
+    "a change of plan whose invoice has a waiting item is declined as a whole": [
+        Buy(0, plan=0, action="pay_declined_later"),
+        ByHand("set an old price", which=2),
+        ByHand("add an item"),
+        Change(0, plan=0),
+    ],
     "what was paid beside a trial that a running subscription was given is refunded": [
         Buy(0, plan=0),
         Wait(2 * DAY),

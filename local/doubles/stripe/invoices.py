@@ -60,29 +60,32 @@ def _pretax(discount: str, less: int) -> Object:
     return {"amount": less, "credit_balance_transaction": None, "discount": discount, "type": "discount"}
 
 
-def _due(balance: int, total: int) -> Object:
+def due(balance: int, total: int) -> int:
     """Return how much of a total to pay now, given the customer's balance: negative is credit, positive is debt."""
-    due = max(0, total + balance)
-    if due < SMALLEST_CHARGE:
-        due = 0
-    return {"amount_due": due, "amount_remaining": due, "starting_balance": balance}
+    whole = max(0, total + balance)
+    return whole if whole >= SMALLEST_CHARGE else 0
+
+
+def _due(balance: int, total: int) -> Object:
+    to_pay = due(balance, total)
+    return {"amount_due": to_pay, "amount_remaining": to_pay, "starting_balance": balance}
 
 
 def finalize(account: Account, invoice: Object) -> None:
     """Finalize a draft: number it and settle the customer's balance. An invoice without an amount due is then paid."""
     customer = account.get("customer", invoice["customer"])
-    due = _due(customer["balance"], invoice["total"])
+    owed = _due(customer["balance"], invoice["total"])
     with account.changing(customer, "customer.updated"):
         number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
         customer["next_invoice_sequence"] += 1
-        used = invoice["total"] - due["amount_due"]
+        used = invoice["total"] - owed["amount_due"]
         customer["balance"] += used
     if used:
         entity = shapes.balance_transaction(account.now, customer, used, "applied_to_invoice", invoice["id"])
         account.add(entity)
     base = account.base_url
     with account.changing(invoice, "invoice.finalized", "invoice.updated"):
-        invoice |= due
+        invoice |= owed
         invoice |= {
             "automatically_finalizes_at": None,
             "effective_at": account.now,

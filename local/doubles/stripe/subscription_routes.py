@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import discounts, payments, prorations, shapes
+from local.doubles.stripe import discounts, invoices, payments, prorations, shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, UPDATED
 from local.doubles.stripe.coupon_routes import redeemables
@@ -132,7 +132,7 @@ def update(call: Call) -> Object:
     ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
     coupons = redeemables(account, params, subscription["customer"], _cost_of(account, subscription))
     is_strict = params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete"
-    if is_strict and change and _costs_more(account, subscription, change, at):
+    if is_strict and change and _is_charged(account, subscription, change, at):
         _check_card(account, subscription)
     _set_fields(account, params, subscription)
     if "discounts" in params:
@@ -204,15 +204,17 @@ def _check_addition(subscription: Object, price: Object) -> None:
         raise StripeError("This double wants the same interval for all items.", param="items")
 
 
-def _costs_more(account: Account, subscription: Object, change: ItemChange, at: int) -> bool:
-    """Return whether a change costs more, since only then the card is charged."""
+def _is_charged(account: Account, subscription: Object, change: ItemChange, at: int) -> bool:
+    """Return whether a change that is invoiced at once asks for money: what it costs, and what waits, less credit."""
     item, price, quantity = change
     if item is None:
         return True
     if interval_of(price) != interval_of(item["price"]):
         return cost(price, quantity) > cost(account.get("price", item["price"]["id"]), item["quantity"])
     charged = prorations.charged(account, subscription, item, price, quantity, at)
-    return charged + prorations.credited(account, item, at) > 0
+    waiting = sum(each["amount"] for each in prorations.waiting(account, subscription))
+    total = charged + prorations.credited(account, item, at) + waiting
+    return invoices.due(account.get("customer", subscription["customer"])["balance"], total) > 0
 
 
 def _cost_of(account: Account, subscription: Object) -> int:
