@@ -76,7 +76,7 @@ def issue_secret(id: StrategyId, caller: Admin, idempotency_key: IdempotencyKey 
 
     def issue() -> SecretAnswer:
         issued.append(signal_secrets().issue(caller.actor, id))
-        # What is kept for repeats must not have the secret.
+        # The answer that is stored for repeats must not have the secret.
         return SecretAnswer(secret=None, signingKey=None, createdAt=issued[0].created_at)
 
     answer = once(caller, route, idempotency_key, NoBody(), issue, SecretAnswer)

@@ -61,7 +61,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Ended:
-    """What Purser ends as a duplicate: the subscription beside it, and since when it is marked (Unix s)."""
+    """A duplicate that Purser ends: the subscription beside it, and since when it is marked (Unix s)."""
 
     beside: str
     since: int
@@ -74,7 +74,7 @@ class Lifetimes:
     ended: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     over: dict[str, int] = field(default_factory=dict)
-    """When subscriptions ended for good."""
+    """The times at which subscriptions ended for good."""
 
     def follow(self, event: Object) -> None:
         about = event["data"]["object"]

@@ -114,7 +114,7 @@ class FakeExecutions:
 
 @dataclass
 class Market:
-    """What strategies, signals and follows are, in memory."""
+    """Strategies, signals and follows in memory."""
 
     follows: list[Follow]
     signals: dict[str, Signal] = field(default_factory=dict)

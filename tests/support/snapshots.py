@@ -279,7 +279,7 @@ class World:
 
     def __init__(self, now: int = MORNING) -> None:
         self.clock = FakeClock(now)
-        self.lane_name: Callable[[str], str] = lambda _: ""
+        self.lanes: dict[str, str] = {}
         self.accounts = FakeTradingAccounts()
         self.exchange = ScriptedExchange()
         self.snapshots, self.telemetry = FakeSnapshots(self.accounts), FakeTelemetry()
@@ -296,7 +296,7 @@ class World:
             self.telemetry,
             self.clock,
             Decimal(1),
-            lambda account: self.lane_name(account),  # noqa: PLW0108 - tests replace it
+            lambda account: self.lanes.get(account, ""),
         )
         self.worker = SnapshotWorker(self.runs, self.queue, self.telemetry, reader_ports, self.clock, MAX_RECEIVES)
 

@@ -341,7 +341,7 @@ def test_a_rate_limit_during_a_job_keeps_the_snapshots_already_taken(world: Worl
 
 @pytest.mark.parametrize("by_venue", [True, False])
 def test_a_rate_limit_in_one_lane_does_not_stop_the_others(world: World, by_venue: bool) -> None:
-    world.lane_name = lambda account: "one" if account in ("key-0", "key-1") else account
+    world.lanes = {"key-0": "one", "key-1": "one"}
     world.add_keys(24)
     world.exchange.script["key-0"] = [ExchangeRateLimited(retry_after=120, by_venue=by_venue)]
     world.exchange.script["key-1"] = [ExchangeRateLimited(retry_after=120, by_venue=by_venue)]

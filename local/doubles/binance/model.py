@@ -105,7 +105,7 @@ class Order:
     algo_id: int = 0
     position_side: str = BOTH
     told: dict[str, Any] = field(default_factory=dict)
-    """What its row says instead of the truth, by wire field. Without a value, the field is missing."""
+    """The fields of its row that are not true, by wire name. Without a value, the field is missing."""
 
     @property
     def position_key(self) -> str:
@@ -236,7 +236,7 @@ class Funding:
 
 @dataclass
 class FundingFee:
-    """What one funding paid to an account, or took from it (negative)."""
+    """The amount that one funding paid to an account, or took from it (negative)."""
 
     id: int
     api_key: str

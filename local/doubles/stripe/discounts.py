@@ -25,7 +25,7 @@ class Redeemable:
 
 @dataclass(frozen=True)
 class Reduction:
-    """What one discount takes off each of some amounts, in cents."""
+    """The amounts that one discount takes off each of some amounts, in cents."""
 
     discount: str
     amounts: Sequence[int]

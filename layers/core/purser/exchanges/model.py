@@ -56,7 +56,7 @@ class ApiCredential:
 
     @property
     def lane_key(self) -> str:
-        """What decides the egress lane."""
+        """The id that decides the egress lane."""
         return self.trading_account_id or self.api_key
 
     @property

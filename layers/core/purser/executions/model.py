@@ -80,7 +80,7 @@ class Skip:
 
 
 class ExecutionStatus(StrEnum):
-    """What became of a signal for a follower.
+    """The status of a signal's execution for a follower.
 
     SENDING: its orders are being placed. RESTING: its entry waits for its price. OPEN: its entry was executed. CLOSED:
     it has closed the follower's trade. FAILED: it was undone, or its entry was withdrawn before anything was executed.

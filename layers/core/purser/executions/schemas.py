@@ -11,7 +11,7 @@ from purser.http.wire import UNKNOWN, Instant, Number, WireModel
 
 
 class ExecutionAnswer(WireModel):
-    """What became of one signal for a follow. Fields that do not apply are left out.
+    """The execution of one signal for a follow. Fields that do not apply are left out.
 
     ``price`` is the worst price that the entry accepts, ``riskUSD`` what the trade loses at its stop, fees included.
     ``cappedBy`` says why the amount is smaller than the risk allows. ``venueCode`` is the exchange's own error code.

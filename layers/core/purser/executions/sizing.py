@@ -69,14 +69,14 @@ LEAST_FEES = 2
 
 BUFFER_DISTANCES = Fraction(1, 2)
 LEAST_BUFFER = Fraction(1, 100)
-"""How far liquidation is beyond the stop: in distances of the stop, and as a fraction of the price at least."""
+"""The least distance of liquidation beyond the stop: in distances of the stop, and as a fraction of the price."""
 
 RISK_UNIT = Decimal("1e-8")
 """The unit in which the loss at the stop is reported."""
 
 
 class Cap(StrEnum):
-    """Why an order is smaller than its follower's risk allows. All but AMOUNT are reasons to skip it, too."""
+    """The limits that make an order smaller than its follower's risk allows. All but AMOUNT may also skip it."""
 
     AMOUNT = "AMOUNT"
     """The venue's greatest amount of an order."""
@@ -87,7 +87,7 @@ class Cap(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a signal asks of all followers alike. ``price`` is the one at which the strategy enters."""
+    """The trade that a signal asks of all followers alike. ``price`` is the one at which the strategy enters."""
 
     direction: Direction
     price: Decimal
@@ -96,7 +96,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What an account has. ``share`` is the part of the available margin that one trade may bind, from 0 to 1."""
+    """The funds of an account. ``share`` is the part of the available margin that one trade may bind, from 0 to 1."""
 
     equity: Decimal
     available: Decimal
@@ -210,7 +210,7 @@ class _Case:
 
     @property
     def is_too_tight(self) -> bool:
-        """Whether the stop is on the wrong side of the price or too near to it."""
+        """True if the stop is on the wrong side of the price or too near to it."""
         least = max(LEAST_TICKS * Fraction(self._contract.tick), LEAST_FEES * Fraction(TAKER_FEE) * self._price)
         return self._sign * (self._price - self._stop) < least
 

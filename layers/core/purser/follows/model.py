@@ -14,7 +14,7 @@ DEFAULT_SLIPPAGE_PERCENT = Decimal("0.5")
 
 
 class OnStop(StrEnum):
-    """What becomes of an open trade when its follow is paused or ends. It is kept by default."""
+    """The handling of an open trade when its follow is paused or ends. It is kept by default."""
 
     KEEP = "KEEP"
     """It stays until one of its exits is executed."""

@@ -34,7 +34,7 @@ class EntryType(StrEnum):
 
 
 class StopType(StrEnum):
-    """Whether a triggered stop sells at its price or at the market's."""
+    """The price at which a triggered stop sells: its own, or the market's."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
@@ -81,7 +81,7 @@ class Leg:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the exchange keeps it apart from plain orders."""
+        """True if the exchange keeps it apart from plain orders."""
         return self.order.type.is_conditional
 
     @property
@@ -205,7 +205,7 @@ def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
 
 
 CLOSING_COST = Fraction(1, 1000)
-"""What closing a position may cost of its value: a fee, and a price that has moved."""
+"""The share of its value that closing a position may cost: a fee, and a price that has moved."""
 
 
 def refusal_by_capacity(order: ManualOrder, capacity: Capacity, last: Decimal) -> str | None:

@@ -51,7 +51,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a signal asks for. ``max_lag_s`` is how old it may be, None for the strategy's default."""
+    """The order in a signal. ``max_lag_s`` is its greatest age, None for the strategy's default."""
 
     action: Action
     direction: Direction | None

@@ -1,4 +1,4 @@
-"""What becomes of a signal, from the state of its strategy.
+"""Decide on a signal by the state of its strategy.
 
 Alerts arrive late, swapped and repeated. The latest stamp of each kind is remembered, so that the trade ends as if all
 had arrived in the order in which they were made:
@@ -21,7 +21,7 @@ from purser.signals.model import HUNDRED, Action, Mode, Reason, Signal, State, S
 from purser.strategies.model import Direction, Strategy
 
 FUTURE_MS = 30_000
-"""How far the clock of a sender may be ahead."""
+"""The time by which the clock of a sender may be ahead."""
 
 STAMP_MS = 1000
 """The resolution of stamps: TradingView's are in seconds."""

@@ -27,7 +27,7 @@ RESEND_AFTER_MS = 9 * 60 * 1000
 
 
 class Action(StrEnum):
-    """What a signal asks for: open a trade, close it, or stop the strategy."""
+    """The action that a signal asks for: open a trade, close it, or stop the strategy."""
 
     ENTER = "ENTER"
     EXIT = "EXIT"
@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a signal came from: an administrator, the webhook, or the event bus."""
+    """The origin of a signal: an administrator, the webhook, or the event bus."""
 
     ADMIN = "ADMIN"
     WEBHOOK = "WEBHOOK"
@@ -43,7 +43,7 @@ class Source(StrEnum):
 
 
 class Mode(StrEnum):
-    """What a strategy, or everything, may do: anything, only close, or nothing new at all."""
+    """The trading that is allowed for a strategy, or for all: anything, only closing, or nothing new."""
 
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
@@ -51,7 +51,7 @@ class Mode(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of a signal. Followers act on ACCEPTED ones only."""
+    """The outcome of a signal. Followers act on ACCEPTED ones only."""
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
@@ -62,7 +62,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a signal was IGNORED or REFUSED.
+    """The reasons for which a signal is IGNORED or REFUSED.
 
     ALREADY_OPEN, NOTHING_OPEN and ALREADY_HALTED leave nothing to do. SUSPECT_PRICE is a price that cannot be right.
     OTHER_SYMBOL, OTHER_EXCHANGE and OTHER_STRATEGY name something that is not the strategy's.
@@ -86,7 +86,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Where an exit lies: at ``price``, or ``percent`` away from the entry. One of them is set."""
+    """The place of an exit: at ``price``, or ``percent`` away from the entry. One of them is set."""
 
     price: Decimal | None = None
     percent: Decimal | None = None

@@ -11,12 +11,12 @@ from purser.signals.model import FanOut, Mode, SecretHash, Signal, State
 from purser.strategies.model import Strategy
 
 Counts = Mapping[tuple[str, str | None], int]
-"""How many executions of a signal are in a state, and for which reason."""
+"""The number of executions of a signal by state and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is stored about a strategy when a signal arrives, in one consistent read.
+    """The stored facts about a strategy when a signal arrives, in one consistent read.
 
     ``known`` is the id of the signal that is the same, None if there is none of the last 24 hours.
     """
@@ -30,7 +30,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is stored with a signal, all or nothing.
+    """The changes that are stored with a signal, all or nothing.
 
     ``key`` is what a repeat has too. ``state`` is None if it stays as it is, else the one after ``version``.
     """

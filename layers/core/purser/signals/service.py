@@ -40,7 +40,7 @@ LONGEST_BODY = 16 * 1024
 """The maximum size of an alert, in bytes."""
 
 CLOSING_LAG_MS = LONGEST_LAG_S * 1000
-"""How late a signal may close. Its stamp already tells whether it is about the open trade (``signals.deciding``)."""
+"""The greatest age of a signal that closes. Its stamp tells which trade it is about (``signals.deciding``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class DefaultTakeProfit:
 
 @dataclass(frozen=True, slots=True)
 class SignalDefaults:
-    """What a strategy's signals have where they say nothing else.
+    """Defaults for the signals of a strategy that leave fields out.
 
     ``stop_percent`` is the stop's distance from the entry. Nothing enters ``expiry_seconds`` after a signal was made.
     """

@@ -1,4 +1,4 @@
-"""What became of a signal, as its sender sees it."""
+"""The outcome of a signal, as its sender sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from purser.signals.model import Reason, Status
 
 
 class ReceivedAnswer(WireModel):
-    """What became of a signal. ``duplicateOf`` is the first signal that is the same."""
+    """The outcome of a signal. ``duplicateOf`` is the first signal that is the same."""
 
     signalId: str = Field(validation_alias="id")
     status: Status

@@ -99,7 +99,7 @@ class TakeProfitAnswer(LevelAnswer):
 
 
 class ExecutionCount(WireModel):
-    """How many executions of a signal are in a state, for which reason."""
+    """The number of executions of a signal in a state, for a reason."""
 
     state: str
     reason: str | None

@@ -54,7 +54,7 @@ class DefaultTakeProfitBody(BaseModel):
 
 
 class SignalDefaultsBody(BaseModel):
-    """What the signals of a strategy have where they say nothing else."""
+    """Defaults for the signals of a strategy that leave fields out."""
 
     stopPercent: StopPercent | None = None
     takeProfits: Annotated[
@@ -106,7 +106,7 @@ class DefaultTakeProfitAnswer(WireModel):
 
 
 class SignalDefaultsAnswer(WireModel):
-    """What the signals of a strategy have where they say nothing else."""
+    """Defaults for the signals of a strategy that leave fields out."""
 
     stopPercent: Number | None = Field(validation_alias="stop_percent")
     takeProfits: list[DefaultTakeProfitAnswer] = Field(validation_alias="take_profits")
