@@ -49,6 +49,9 @@ class FakeStripe:
         self.unrefundable: set[str] = set()
         """Subscriptions whose payments Stripe never refunds."""
 
+        self.under_way: set[str] = set()
+        """Subscriptions that a payment is under way for."""
+
         self.refunds: list[str] = []
         self.refunded = 0
         self.cancelled: list[str] = []
@@ -163,11 +166,12 @@ class FakeStripe:
         self._enter()
         raise NotImplementedError
 
-    def cancel(self, subscription_id: str) -> None:
+    def cancel(self, subscription_id: str) -> bool:
         self._enter()
         if self.known[subscription_id].status is not Status.CANCELED:
             self.cancelled.append(subscription_id)
             self.change(subscription_id, status=Status.CANCELED)
+        return subscription_id not in self.under_way
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
         self._enter()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import invoices
+from dataclasses import dataclass
+
+from local.doubles.stripe import invoice_routes, invoices, payments
 from purser.billing.model import Refund, Status
 from tests.support.billing import DAY_MS
 from tests.support.billing_life import PLANS, USERS, BillingLife, Step
@@ -104,6 +106,40 @@ def test_no_invoice_of_a_duplicate_can_be_paid_afterwards() -> None:
     )
     (duplicate,) = life.account.where("subscription", status="canceled")
     assert [each["status"] for each in invoices.latest_first(life.account, duplicate)] == ["void", "paid"]
+
+
+@dataclass(frozen=True)
+class Debit:
+    """Let the bank debit for the renewal of the newest subscription begin, or at last arrive."""
+
+    arrives: bool
+
+    def take(self, life: BillingLife) -> None:
+        newest = list(life.account.where("subscription"))[-1]
+        renewal = invoices.latest_first(life.account, newest)[0]
+        if not self.arrives:
+            life.ask(invoice_routes.finalize, renewal["id"], auto_advance="false")
+        with life.double.turn():
+            intent = payments.intent_of(life.account, renewal)
+            intent["status"] = "processing"
+            if self.arrives:
+                payments.charge(life.account, intent, payments.card_of(life.account, newest), first=False)
+                invoices.mark_paid(life.account, renewal, renewal["amount_due"])
+
+
+def test_a_payment_that_was_under_way_as_the_duplicate_ended_is_refunded_when_it_arrives() -> None:
+    life = lived(
+        Buy(0, BASIC),
+        Fail("http_500", "/v1/subscriptions", "DELETE", times=999),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        Wait(3 * DAY + HOUR // 2),
+        Debit(arrives=False),
+        Heal(),
+        Wait(20 * HOUR),
+        Debit(arrives=True),
+    )
+    assert charges(life) == [(6000, 6000), (2000, 0), (6000, 6000), (2000, 0)]
+    assert life.rules.noted[USERS[0]].duplicates == {}
 
 
 def test_a_support_contract_of_the_same_customer_is_left_alone() -> None:

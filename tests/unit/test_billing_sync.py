@@ -178,10 +178,10 @@ def test_concurrent_syncs_count_and_refund_a_duplicate_once(world: World, monkey
     second = world.begin()
     cancel = world.stripe.cancel
 
-    def be_overtaken(subscription_id: str) -> None:
+    def be_overtaken(subscription_id: str) -> bool:
         monkeypatch.undo()
         world.sync("cus_1")
-        cancel(subscription_id)
+        return cancel(subscription_id)
 
     monkeypatch.setattr(world.stripe, "cancel", be_overtaken)
     world.sync("cus_1")
@@ -293,10 +293,10 @@ def test_a_duplicate_that_stripe_refuses_to_end_does_not_stop_the_others(
     _, second, third = world.begin(), world.begin(), world.begin()
     cancel = world.stripe.cancel
 
-    def refuse(subscription_id: str) -> None:
+    def refuse(subscription_id: str) -> bool:
         if subscription_id == second:
             raise PaymentRefused
-        cancel(subscription_id)
+        return cancel(subscription_id)
 
     monkeypatch.setattr(world.stripe, "cancel", refuse)
     world.sync("cus_1")
@@ -305,6 +305,22 @@ def test_a_duplicate_that_stripe_refuses_to_end_does_not_stop_the_others(
     monkeypatch.undo()
     world.sync("cus_1")
     assert world.stripe.cancelled == [third, second]
+
+
+def test_a_duplicate_stays_marked_and_due_until_a_payment_that_is_under_way_was_refunded(world: World) -> None:
+    first, second, third = world.begin(), world.begin(), world.begin()
+    world.stripe.under_way = {second}
+    world.sync("cus_1")
+    assert world.stripe.refunds == [second, third]
+    noted = world.store.noted["user"]
+    assert (noted.duplicates, noted.due_at) == ({second: first}, world.clock.now + RESEND_AFTER_MS)
+    world.stripe.pay(second, world.clock.now)
+    world.stripe.under_way.clear()
+    world.clock.advance(RESEND_AFTER_MS)
+    assert world.reconcile(only_due=True) == ["cus_1"]
+    assert world.stripe.refunds == [second, third, second]
+    assert (world.store.noted["user"].duplicates, world.store.noted["user"].due_at) == ({}, None)
+    assert world.telemetry.names() == ["duplicate", "duplicate"]
 
 
 def test_an_outage_of_stripe_changes_nothing(world: World) -> None:
@@ -475,9 +491,9 @@ def test_a_grace_time_that_ends_while_a_duplicate_is_ended_is_enforced(
     world.begin()
     cancel = world.stripe.cancel
 
-    def take_long(subscription_id: str) -> None:
+    def take_long(subscription_id: str) -> bool:
         world.clock.advance(2000)
-        cancel(subscription_id)
+        return cancel(subscription_id)
 
     monkeypatch.setattr(world.stripe, "cancel", take_long)
     world.sync("cus_1")

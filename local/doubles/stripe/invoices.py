@@ -121,6 +121,8 @@ def void(account: Account, invoice: Object) -> None:
     """
     if invoice["status"] not in PAYABLE:
         raise StripeError(f"You can only void open invoices; this one is {invoice['status']}.", status=400)
+    if _is_being_paid(account, invoice):
+        raise StripeError("This invoice has a pending payment and cannot be voided.", status=400)
     if used := invoice["ending_balance"] - invoice["starting_balance"]:
         customer = account.get("customer", invoice["customer"])
         with account.changing(customer, "customer.updated"):
@@ -129,6 +131,15 @@ def void(account: Account, invoice: Object) -> None:
     with account.changing(invoice, "invoice.updated", "invoice.voided"):
         invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
         invoice["status_transitions"]["voided_at"] = account.now
+
+
+def _is_being_paid(account: Account, invoice: Object) -> bool:
+    """Return whether a payment is under way that is neither made nor failed, such as a bank debit.
+
+    Such an invoice is not voided: seen in useautumn/autumn#2239 and frappe/press#2421.
+    """
+    intents = [each["payment"]["payment_intent"] for each in account.where("invoice_payment", invoice=invoice["id"])]
+    return any(account.get("payment_intent", id)["status"] == "processing" for id in intents)
 
 
 def give_up(account: Account, invoice: Object, behavior: str) -> None:

@@ -122,8 +122,11 @@ class PaymentGateway(Protocol):
         A schedule that manages the subscription is released, because it would refuse or undo the change.
         """
 
-    def cancel(self, subscription_id: str) -> None:
-        """End a subscription now, unless it has ended. Nothing can be paid for it any more."""
+    def cancel(self, subscription_id: str) -> bool:
+        """End a subscription now, unless it has ended. Return whether nothing can be paid for it any more.
+
+        A payment that is under way, such as a bank debit, cannot be stopped.
+        """
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
         """Give back, once, what was paid for a duplicate while the subscription ``beside`` it ran, or no longer ran.

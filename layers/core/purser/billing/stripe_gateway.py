@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -232,7 +232,7 @@ class StripeGateway:
         if schedule_id is not None:
             self._api().subscription_schedules.release(schedule_id)
 
-    def cancel(self, subscription_id: str) -> None:
+    def cancel(self, subscription_id: str) -> bool:
         """End a subscription, and void its invoices that can still be paid, because their pages outlive it."""
         with _translated():
             try:
@@ -240,10 +240,21 @@ class StripeGateway:
             except stripe.InvalidRequestError as refused:
                 if refused.code != MISSING:
                     raise
-            for invoice in self._invoices(subscription_id):
-                if invoice["status"] in PAYABLE:
-                    with suppress(stripe.InvalidRequestError):  # it was paid meanwhile
-                        self._api().invoices.void_invoice(invoice["id"])
+            payable = [each for each in self._invoices(subscription_id) if each["status"] in PAYABLE]
+            voided = [self._void(each["id"]) for each in payable]
+            return all(voided)
+
+    def _void(self, invoice_id: str) -> bool:
+        """Void an invoice, and return whether it cannot be paid any more.
+
+        Stripe voids none whose payment is under way. Seen in useautumn/autumn#2239 and frappe/press#2421.
+        """
+        api = self._api().invoices
+        try:
+            api.void_invoice(invoice_id)
+        except stripe.InvalidRequestError:
+            return api.retrieve(invoice_id).status not in PAYABLE  # if it was paid meanwhile
+        return True
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
         with _translated():

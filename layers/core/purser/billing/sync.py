@@ -203,20 +203,26 @@ class Synchronization:
         # Read before enforcing: a grace period that ends from here on has another reading, which enforces that.
         due_at = self._due_at(paid)
         self._enforcement.enforce(paid.user_id)
-        for duplicate, beside in paid.duplicates.items():
-            # A concurrent sync may report the same. Once settled, nobody reports a refused refund any more.
-            self._telemetry.refunded(paid, duplicate, self._undo(duplicate, beside))
-        self._telemetry.noted(settled := replace(paid, duplicates={}, due_at=due_at))
+        left = {each: beside for each, beside in paid.duplicates.items() if not self._undo(paid, each, beside)}
+        due = [at for at in (due_at, paid.due_at if left else None) if at is not None]
+        self._telemetry.noted(settled := replace(paid, duplicates=left, due_at=min(due, default=None)))
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
 
-    def _undo(self, duplicate: str, beside: str) -> Refund:
-        """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
+    def _undo(self, paid: PaidSubscription, duplicate: str, beside: str) -> bool:
+        """End a duplicate and refund it. Return False if a payment for it is under way, which is to be refunded, too.
+
+        If Stripe never ends it, every later sync finds it again.
+        """
+        is_over = True
         try:
-            self._gateway.cancel(duplicate)
-            return self._gateway.refund(duplicate, beside)
+            is_over = self._gateway.cancel(duplicate)
+            refund = self._gateway.refund(duplicate, beside)
         except PaymentRefused as refused:
-            return Refund(refused=(str(refused.__cause__ or refused),))
+            refund = Refund(refused=(str(refused.__cause__ or refused),))
+        # A concurrent sync may report the same. Once settled, nobody reports a refused refund any more.
+        self._telemetry.refunded(paid, duplicate, refund)
+        return is_over
 
     def _due_at(self, paid: PaidSubscription) -> int | None:
         """Return when the grace period ends, unless it has ended."""
