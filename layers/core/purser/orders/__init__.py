@@ -1,1 +1,1 @@
-"""Manual orders: planned as a set, placed step by step, and reconciled until their state is known."""
+"""Orders of users and executions: planned as a set, placed step by step, reconciled until their state is known."""
