@@ -97,6 +97,9 @@ def test_exactly_these_tables_have_a_ttl() -> None:
         "VenuesTable": "expiresAt",
         "StrategiesTable": "expiresAt",
     }
+    variables = FUNCTIONS["JobSweeper"]["Environment"]["Variables"].items()
+    swept = {value["Ref"] for name, value in variables if name.endswith("_TABLE")}
+    assert swept <= expiring.keys(), "dead work items go away by themselves"
 
 
 STREAMS = {
