@@ -114,7 +114,20 @@ def in_tables(tables: dict[str, str]) -> World:
     pk, account = f"USER#{execution.user_id}", f"KEY#{execution.trading_account_id}"
     follow = f"FOLLOW#{execution.trading_account_id}#{SYMBOL}"
     keys.put({"PK": pk, "SK": account, "active": True, "apiKeyStatus": "AUTHORIZED"})
-    keys.put({"PK": pk, "SK": follow, "followId": execution.follow_id, "strategyId": "strategy", "active": True})
+    keys.put(
+        {
+            "PK": pk,
+            "SK": follow,
+            "followId": execution.follow_id,
+            "followerId": execution.trading_account_id,
+            "symbol": SYMBOL,
+            "strategyId": "strategy",
+            "riskProfileId": "risk",
+            "active": True,
+            "createdAt": NOW,
+            "updatedAt": NOW,
+        }
+    )
 
     def stop(sk: str) -> None:
         keys.update(pk, sk, "SET active = :off", {":off": False})

@@ -22,6 +22,7 @@ from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSn
 from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.service import TradingAccountStore
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.aws import Aws
 from tests.support.backfills import PAUSE_MS, FakeRateGate
 from tests.support.fakes import FakeTradingAccounts, connected_account
 from tests.support.snapshots import FakeSnapshots
@@ -158,11 +159,9 @@ def test_a_permit_that_is_not_granted_costs_nothing(world: World) -> None:
     assert world.gate.take("account", NOW + PAUSE_MS) == 0
 
 
-def test_each_lane_has_permits_of_its_own(tables: dict[str, str] | None) -> None:
-    if tables is None:
-        pytest.skip("the fake has one lane")
+def test_each_lane_has_permits_of_its_own(aws: Aws) -> None:
     names = {"one": str(uuid4()), "another": str(uuid4())}
-    gate = DynamoRateGate(Table(tables["VENUES_TABLE"]), PAUSE_MS, names.__getitem__)
+    gate = DynamoRateGate(Table(aws.tables["VENUES_TABLE"]), PAUSE_MS, names.__getitem__)
     assert [gate.take(account, NOW) for account in ("one", "another", "one")] == [0, 0, PAUSE_MS]
 
 

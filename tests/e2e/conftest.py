@@ -76,9 +76,9 @@ def stripe_double(system: Running) -> Stripe:
     return Stripe(Served(url, Keys(secret["apiKey"], secret["webhookSecret"]), StripeControl(url)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for each pytest worker."""
+    """Headless Chromium, for one module: while its driver runs, other tests of the worker cannot run an event loop."""
     with chromium.browser() as opened:
         yield opened
 

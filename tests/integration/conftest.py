@@ -1,4 +1,4 @@
-"""Provide a paper exchange to the tests of a worker."""
+"""Provide a paper exchange to the tests of a module."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.support.aws import Aws
 from tests.support.paper import NO_LIMIT, Paper
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
     from purser.exchanges import ccxt_gateway
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_ENDPOINT", paper_world)
-        # These tests don't wait for the pacer. Later tests of this process have imported the real limits.
+        # These tests don't wait for the pacer. Tests of other modules have the real limits.
         no_limits = dict.fromkeys(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, NO_LIMIT)
         patch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", no_limits)
         paper = Paper(paper_world)

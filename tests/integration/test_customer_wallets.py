@@ -24,7 +24,7 @@ from tests.support.aws import Aws
 from tests.support.effort import scaled
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function, load_routes
-from tests.support.ledger import check_books
+from tests.support.ledger import audit_table, check_books, new_table
 
 WALLET = "/api/v3/fermata/wallet"
 USER, OTHER, ADMIN = claims(USER_ID), claims(OTHER_ID), claims("admin-id", groups=["admin"])
@@ -103,9 +103,13 @@ def refusal(answer: Answered) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def apis(aws: Aws) -> Iterator[Apis]:
     forget_process()
-    with patch("purser.bootstrap.ledger.has_user", {USER_ID, OTHER_ID}.__contains__):
-        yield Apis()
-    check_books(Table(aws.tables["WALLETS_TABLE"]))
+    table = new_table()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WALLETS_TABLE", table.name)
+        environment.setenv("AUDIT_TABLE", audit_table(table).name)
+        with patch("purser.bootstrap.ledger.has_user", {USER_ID, OTHER_ID}.__contains__):
+            yield Apis()
+        check_books(table)
     forget_process()
 
 
