@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Decide seed and profile, before hypothesis reads them and before workers inherit the environment."""
+    gc.disable()
     os.environ["PAGE_TOKEN_KEY"] = "the key of the tests"
     os.environ["SIGNAL_SIGNING_KEY"] = "the signing key of the tests"
     try:
@@ -55,7 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep what was collected out of later garbage collections, which would walk through it again and again."""
+    """Keep what was collected out of later garbage collections, which would walk through it again and again.
+
+    Collecting tests makes no garbage to speak of, and takes a third longer with the garbage collector.
+    """
+    gc.enable()
     gc.freeze()
 
 
