@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
+from purser.errors import Contended
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Side
 from purser.executions.model import (
@@ -24,14 +25,16 @@ from purser.executions.model import (
     Skip,
     SkipReason,
 )
-from purser.executions.ports import ExecutionStore
-from purser.executions.store import DynamoExecutionStore
+from purser.executions.ports import ExecutionStore, JobStore
+from purser.executions.store import DynamoExecutionStore, DynamoJobStore
 from purser.follows.model import Follow, Follower
 from purser.orders.intents import Intent, OrderLock, StrategyTrade
 from purser.orders.model import EntryType, ManualOrder
 from purser.orders.ports import OrderLockLost, OrderLockTaken
+from purser.signals.ports import Counts
+from purser.signals.store import DynamoSignalStore
 from tests.support.crashes import Scissors
-from tests.support.executions import FakeExecutions
+from tests.support.executions import FakeExecutions, FakeJobs
 from tests.support.intents import FakeAccess, FakeIntents
 
 NOW = 1_700_000_000_000
@@ -46,6 +49,8 @@ class World:
     execution: Execution
     stop_follow: Callable[[], None]
     stop_account: Callable[[], None]
+    jobs: JobStore
+    counts: Callable[[], Counts]
 
     @property
     def intent(self) -> Intent:
@@ -62,6 +67,21 @@ class World:
 
     def begin(self) -> None:
         self.store.begin(self.execution, self.intent, self.lock(self.intent), None)
+
+    def job(self, *follow_ids: str) -> ExecutionJob:
+        """Store a job for the follow and others, and return it."""
+        execution = self.execution
+        followers = [
+            Follower(execution.user_id, execution.trading_account_id, follow)
+            for follow in (execution.follow_id, *follow_ids)
+        ]
+        job = ExecutionJob(execution.signal_id, "job", "strategy", tuple(followers), None, NOW, due_at=NOW)
+        self.jobs.add([job])
+        return job
+
+    def counted(self) -> dict[tuple[str, str | None], int]:
+        """Return the counts of the signal that are not 0."""
+        return {outcome: count for outcome, count in self.counts().items() if count}
 
     @property
     def known(self) -> Execution | None:
@@ -105,7 +125,7 @@ def in_memory() -> World:
         access.account = replace(access.account, active=False)
 
     store = FakeExecutions(FakeIntents(scissors), follows, access, scissors)
-    return World(store, execution, stop_follow, stop_account)
+    return World(store, execution, stop_follow, stop_account, FakeJobs(store), lambda: store.counts)
 
 
 def in_tables(tables: dict[str, str]) -> World:
@@ -132,8 +152,13 @@ def in_tables(tables: dict[str, str]) -> World:
     def stop(sk: str) -> None:
         keys.update(pk, sk, "SET active = :off", {":off": False})
 
-    store = DynamoExecutionStore(Table(tables["ORDERS_TABLE"]), keys)
-    return World(store, execution, partial(stop, follow), partial(stop, account))
+    orders, strategies = Table(tables["ORDERS_TABLE"]), Table(tables["STRATEGIES_TABLE"])
+    store, signals = DynamoExecutionStore(orders, keys, strategies), DynamoSignalStore(strategies, lambda _: [])
+
+    def counts() -> Counts:
+        return signals.counts([execution.signal_id]).get(execution.signal_id, {})
+
+    return World(store, execution, partial(stop, follow), partial(stop, account), DynamoJobStore(orders, store), counts)
 
 
 def test_an_execution_begins_with_its_intent_and_the_order_lock(world: World) -> None:
@@ -241,3 +266,56 @@ def test_an_entry_under_a_limit_begins_only_if_no_other_has_begun(world: World) 
     assert world.known is None
     world.store.begin(world.execution, world.intent, lock, None, 1)
     assert world.store.entries(account) == 2
+
+
+def test_a_job_that_is_done_counts_the_executions_that_it_began(world: World) -> None:
+    world.store.settle(replace(world.execution, status=ExecutionStatus.RESTING))
+    other = replace(world.execution, follow_id=str(uuid4()), job_id="other job")
+    world.store.skip(other.skipped(Skip(SkipReason.MARGIN)))
+    job = world.job(other.follow_id)
+    assert world.jobs.finish(job)
+    assert not world.jobs.finish(job)
+    assert world.counted() == {("RESTING", None): 1}
+
+
+def test_the_counts_follow_an_execution_that_changes_after_its_job(world: World) -> None:
+    resting = replace(world.execution, status=ExecutionStatus.RESTING)
+    world.store.settle(resting)
+    world.jobs.finish(world.job())
+    stored = world.known
+    assert stored is not None
+    with pytest.raises(Contended):
+        world.store.settle(replace(resting, status=ExecutionStatus.OPEN))
+    for _ in range(2):
+        world.store.settle(replace(world.known or stored, status=ExecutionStatus.OPEN))
+    with pytest.raises(Contended):
+        world.store.settle(replace(stored, status=ExecutionStatus.FAILED))
+    assert world.counted() == {("OPEN", None): 1}
+
+
+def test_a_dead_job_counts_its_executions_and_those_that_failed_once(world: World) -> None:
+    world.begin()
+    failed = replace(world.execution, follow_id=str(uuid4()), status=ExecutionStatus.FAILED, reason=SkipReason.INTERNAL)
+    job, counts = world.job(failed.follow_id), {("SENDING", None): 1, ("FAILED", "INTERNAL"): 1}
+    world.jobs.give_up(job, [failed])
+    with pytest.raises(Contended):
+        world.jobs.give_up(job, [])
+    assert world.jobs.advance(job.exhausted(NOW))
+    dead = world.jobs.get(*job.key)
+    assert dead is not None
+    assert (dead.counted, dead.dead, world.counted()) == (True, True, counts)
+    leased = dead.leased(NOW + 1)
+    assert world.jobs.advance(leased)
+    assert world.jobs.finish(leased)
+    assert world.counted() == counts
+    world.store.settle(replace(world.known or failed, status=ExecutionStatus.CLOSED))
+    assert world.counted() == {("CLOSED", None): 1, ("FAILED", "INTERNAL"): 1}
+
+
+def test_a_follower_that_has_an_execution_does_not_fail(world: World) -> None:
+    job = world.job()
+    world.begin()
+    failed = replace(world.execution, status=ExecutionStatus.FAILED, reason=SkipReason.INTERNAL)
+    with pytest.raises(Contended):
+        world.jobs.give_up(job, [failed])
+    assert (world.known, world.counted()) == (world.execution, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,26 +10,33 @@ from decimal import Decimal
 from typing import Any
 
 from local.doubles.binance import PaperControl
-from purser.errors import Unfinished
+from purser.errors import Contended, PurserError, Unfinished
 from purser.exchanges.model import ApiCredential
 from purser.executions.executor import Executor, Stores
+from purser.executions.giving_up import DeadJobs
 from purser.executions.model import (
+    LEASE_MS,
     AccountStopped,
     EntriesChanged,
     Execution,
     ExecutionExists,
     ExecutionJob,
     FollowStopped,
+    Outcome,
 )
+from purser.executions.service import IntentFollower
 from purser.follows.model import Follow, Follower
 from purser.orders.intents import Intent, OrderLock
 from purser.orders.model import EntryType
 from purser.signals.model import Action, Level, Mode, Signal, Source, State, Status, TakeProfit
 from purser.strategies.model import Direction, RiskProfile, Strategy
+from purser.work.model import Delivery
+from purser.work.worker import Worker
 from tests.support.crashes import Killed, Scissors
 from tests.support.fakes import FakeClock
 from tests.support.intents import USER_ID, CutDesk, FakeAccess, FakeIntents, World
 from tests.support.paper import is_open
+from tests.support.work import FakeWorkStore, FakeWorkTelemetry
 
 D = Decimal
 SYMBOL, PRICE = "BTC/USDT", D(20000)
@@ -41,6 +49,7 @@ class FakeExecutions:
 
     def __init__(self, intents: FakeIntents, follows: list[Follow], access: FakeAccess, scissors: Scissors) -> None:
         self.executions: dict[tuple[str, str], Execution] = {}
+        self.counts = Counter[Outcome]()
         self._entries: dict[str, int] = {}
         self._intents = intents
         self._follows = follows
@@ -96,7 +105,26 @@ class FakeExecutions:
         self.executions[execution.follow_id, execution.signal_id] = execution
 
     def settle(self, execution: Execution) -> None:
-        self._scissors.cut(lambda: self._put(execution))
+        def write() -> None:
+            before = self.executions.get((execution.follow_id, execution.signal_id))
+            if before is not None and before.counted != execution.counted:
+                raise Contended
+            after = execution
+            if execution.counted is not None:
+                self.counts[execution.counted] -= 1
+                self.counts[execution.outcome] += 1
+                after = replace(execution, counted=execution.outcome)
+            self._put(after)
+
+        self._scissors.cut(write)
+
+    def count(self, job: ExecutionJob, failed: Sequence[Execution] = ()) -> None:
+        """Count the executions that a job began, and those that have failed."""
+        begun = [each for each in self.known(job).values() if each.job_id == job.id]
+        for execution in (*begun, *failed):
+            self.counts[execution.outcome] += 1
+            counted = execution.outcome if execution.status.may_change else None
+            self._put(replace(execution, counted=counted))
 
     def open_symbols(self, trading_account_id: str) -> Sequence[str]:
         return [lock.symbol for lock in self._intents.stored_locks if lock.trading_account_id == trading_account_id]
@@ -110,6 +138,38 @@ class FakeExecutions:
     def newest(self, follow_id: str, before: str | None, limit: int) -> Sequence[Execution]:
         found = sorted((key[1] for key in self.executions if key[0] == follow_id), reverse=True)
         return [self.executions[follow_id, each] for each in found if before is None or each < before][:limit]
+
+
+class FakeJobs(FakeWorkStore[ExecutionJob]):
+    """The job store in memory."""
+
+    def __init__(self, executions: FakeExecutions) -> None:
+        super().__init__()
+        self._executions = executions
+
+    def add(self, jobs: Sequence[ExecutionJob]) -> None:
+        for job in jobs:
+            self.put(job)
+
+    def finish(self, item: ExecutionJob) -> bool:
+        is_done = super().finish(item)
+        if is_done and not item.counted:
+            self._executions.count(item)
+        return is_done
+
+    def give_up(self, job: ExecutionJob, failed: Sequence[Execution]) -> None:
+        current = self.get(*job.key)
+        if current is None or current.version != job.version or current.counted:
+            raise Contended
+        if any(self._executions.get(each.follow_id, each.signal_id) for each in failed):
+            raise Contended
+        self.put(replace(current, counted=True))
+        self._executions.count(job, failed)
+
+    def advance(self, after: ExecutionJob) -> bool:
+        # As in DynamoDB, where it changes only what belongs to every kind of work.
+        current = self.get(*after.key)
+        return super().advance(replace(after, counted=current is not None and current.counted))
 
 
 @dataclass
@@ -164,6 +224,8 @@ class FollowedAccount:
         intents = self.world.store
         assert isinstance(intents, FakeIntents)
         self.store = FakeExecutions(intents, self.market.follows, self.world.access, self.world.scissors)
+        self.jobs = FakeJobs(self.store)
+        self.world.follow = IntentFollower(self.store, clock).changed
         self.executor = Executor(
             Stores(self.store, self.market, self.market, self.market, self.market),
             self.world.access,
@@ -171,6 +233,29 @@ class FollowedAccount:
             self.world.orders,
             clock,
         )
+
+    def deliver(self, job: ExecutionJob, attempts: int = 1, most: int = 2) -> None:
+        """Store a job, and deliver its message so many times. After ``most`` failed attempts, the job is dead."""
+        if self.jobs.get(*job.key) is None:
+            self.jobs.add([job])
+        give_up = DeadJobs(self.jobs, self.store, self.market, self.clock).give_up
+        worker = Worker(
+            self.jobs,
+            self.executor.execute,
+            FakeWorkTelemetry(),
+            self.clock,
+            lease_ms=LEASE_MS,
+            max_attempts=most,
+            give_up=give_up,
+        )
+        for attempt in range(attempts):
+            self.clock.advance(LEASE_MS)
+            with suppress(PurserError):
+                worker.work(*job.key, delivery=Delivery(attempt + 1, sent_at=self.clock()))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many executions are in which state, for whichever reason."""
+        return {"/".join(filter(None, outcome)): count for outcome, count in self.store.counts.items() if count}
 
     def change(self, **changes: Any) -> None:
         """Change the follow."""

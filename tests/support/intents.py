@@ -213,9 +213,15 @@ class World:
         def pass_time(seconds: float) -> None:
             clock.advance(round(seconds * 1000))
 
-        runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
+        def changed(before: Intent, after: Intent) -> None:
+            self.follow(before, after)
+
+        runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock, changed)
         self.orders = Orders(self.store, self.access, desk, runner, clock)
         self.reconciler = Reconciler(self.store, runner, self.telemetry, clock, FakeQueue(), sleep=wait or pass_time)
+
+    follow: Callable[[Intent, Intent], None] = staticmethod(lambda *_: None)
+    """What is told of intents that change."""
 
     @property
     def account_id(self) -> str:

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 
 from local.doubles.binance import PaperControl, PaperExchange
-from purser.errors import ExchangeUnavailable, Unfinished
+from purser.errors import ExchangeUnavailable, Unavailable, Unfinished
 from purser.exchanges.orders import MarginType, NewOrder, OrderType, Side
 from purser.executions.executor import WORKING_MS
-from purser.executions.model import ExecutionStatus, SkipReason, execution_id, shuffled
+from purser.executions.model import ExecutionJob, ExecutionStatus, SkipReason, execution_id, shuffled
 from purser.executions.service import Executions
 from purser.follows.model import Follow, Follower, Protections
-from purser.orders.intents import CLEARING_LIFETIME_MS
+from purser.orders.intents import CLEARING_LIFETIME_MS, LIFETIME_MS
 from purser.orders.intents import State as IntentState
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from purser.signals.model import Level, Mode, State, TakeProfit
 from purser.strategies.model import Direction
 from purser.trading_accounts.model import TradingLimits
+from tests.support.crashes import Killed
 from tests.support.executions import PRICE, SYMBOL, FollowedAccount
 from tests.support.fakes import FakeClock
 from tests.support.intents import USER_ID, CutDesk
@@ -647,3 +648,110 @@ def test_a_reading_that_lags_behind_the_closing_is_taken_again(
     account.executor.execute(job)
     assert account.execution_of(job).status is ExecutionStatus.OPEN
     assert account.position < 0
+
+
+def test_followers_of_a_dead_job_get_a_failed_execution_with_its_cause(account: FollowedAccount) -> None:
+    job = account.enter(1, expires_at=account.clock() + 3_600_000)
+    account.control.fault("/", "http_503", 1000, apiKey=account.api_key)
+    account.deliver(job, 2)
+    account.control.clear_faults()
+    failed = account.execution_of(job)
+    assert (failed.status, failed.reason) == (ExecutionStatus.FAILED, SkipReason.EXCHANGE_UNAVAILABLE)
+    assert account.counts() == {"FAILED/EXCHANGE_UNAVAILABLE": 1}
+    # An operator redrives the job.
+    account.deliver(job)
+    assert account.jobs.records == {}
+    assert account.execution_of(job).outcome == failed.outcome
+    assert (account.counts(), account.orders) == ({"FAILED/EXCHANGE_UNAVAILABLE": 1}, [])
+
+
+def test_followers_of_a_job_that_killed_its_workers_get_a_failed_execution(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = account.enter(1, expires_at=account.clock() + 3_600_000)
+
+    def kill(_: ExecutionJob) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(account.executor, "execute", kill)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                account.deliver(job)
+    account.deliver(job, 2)
+    assert account.execution_of(job).reason is SkipReason.INTERNAL
+    assert (account.counts(), account.orders) == ({"FAILED/INTERNAL": 1}, [])
+
+
+def test_a_redriven_close_signal_closes_the_trade_that_its_dead_job_left(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
+    job = account.exit(2)
+
+    def fail(*_: Any) -> Any:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(account.world.access, "get", fail)
+        account.deliver(job, 2)
+    assert account.execution_of(job).reason is SkipReason.INTERNAL
+    assert account.counts() == {"OPEN": 1, "FAILED/INTERNAL": 1}
+    account.deliver(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.counts(), account.position) == ({"OPEN": 1, "CLOSED": 1}, D(0))
+    assert account.jobs.records == {}
+
+
+def test_a_closing_that_outlives_its_job_is_completed_and_counted_anew(account: FollowedAccount) -> None:
+    account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
+    job = account.exit(2)
+    account.control.fault("/fapi/v1/order", "http_503", 1000, apiKey=account.api_key)
+    account.deliver(job, 2)
+    assert account.counts() == {"OPEN": 1, "SENDING": 1}
+    account.control.clear_faults()
+    account.world.reconcile(1)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.counts(), account.position) == ({"OPEN": 1, "CLOSED": 1}, D(0))
+
+
+def rest(account: FollowedAccount) -> ExecutionJob:
+    job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900), expires_at=account.clock() + 3_600_000)
+    account.deliver(job)
+    assert account.counts() == {"RESTING": 1}
+    return job
+
+
+def test_the_counts_follow_an_entry_that_rested_until_it_is_executed(account: FollowedAccount) -> None:
+    job = rest(account)
+    account.control.prices(BTC_USDT="19900")
+    account.world.reconcile(1)
+    assert account.execution_of(job).status is ExecutionStatus.OPEN
+    assert account.counts() == {"OPEN": 1}
+
+
+def test_the_counts_follow_an_entry_that_a_close_signal_withdraws(account: FollowedAccount) -> None:
+    job = rest(account)
+    account.deliver(account.exit(2))
+    assert account.execution_of(job).status is ExecutionStatus.FAILED
+    assert account.counts() == {"FAILED": 1, "CLOSED": 1}
+
+
+def test_the_counts_follow_an_entry_that_its_user_clears(account: FollowedAccount) -> None:
+    job = rest(account)
+    account.clock.advance(15_000)
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.execution_of(job).status is ExecutionStatus.FAILED
+    assert account.counts() == {"FAILED": 1}
+
+
+def test_an_entry_whose_state_could_not_be_determined_is_abandoned(account: FollowedAccount) -> None:
+    job = account.enter(1, expires_at=account.clock() + 3_600_000)
+    account.control.fault("/fapi/v1/order", "timeout_after", 1000, apiKey=account.api_key)
+    account.deliver(job, 2)
+    account.control.fault("/", "http_503", 1000, apiKey=account.api_key)
+    assert account.counts() == {"UNKNOWN": 1}
+    account.clock.advance(LIFETIME_MS)
+    account.world.reconcile(1)
+    assert account.execution_of(job).status is ExecutionStatus.ABANDONED
+    assert account.counts() == {"ABANDONED": 1}

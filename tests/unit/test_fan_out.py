@@ -12,7 +12,7 @@ import pytest
 from purser.errors import ExchangeUnavailable
 from purser.exchanges.model import Ticker, TradeType
 from purser.executions.fan_out import FanOuts
-from purser.executions.model import FOLLOWERS_A_JOB, ExecutionJob
+from purser.executions.model import FOLLOWERS_A_JOB, Execution, ExecutionJob
 from purser.follows.model import Follow
 from purser.orders.model import EntryType
 from purser.signals.model import Action, FanOut, Level, Reason, Signal, Source, Status
@@ -24,12 +24,15 @@ from tests.support.work import FakeWorkStore
 D = Decimal
 
 
-class FakeJobs(FakeWorkStore[ExecutionJob]):
-    """The job store in memory."""
+class PlannedJobs(FakeWorkStore[ExecutionJob]):
+    """The job store in memory, for planned jobs only."""
 
     def add(self, jobs: Sequence[ExecutionJob]) -> None:
         for job in jobs:
             self.put(job)
+
+    def give_up(self, job: ExecutionJob, failed: Sequence[Execution]) -> None:
+        raise NotImplementedError
 
 
 @dataclass
@@ -48,7 +51,7 @@ class World:
     """A planner, and what it plans from."""
 
     market: Market
-    jobs: FakeJobs = field(default_factory=FakeJobs)
+    jobs: PlannedJobs = field(default_factory=PlannedJobs)
     queue: FakeQueue = field(default_factory=FakeQueue)
     prices: Prices = field(default_factory=lambda: Prices(D(20000)))
     refused: list[tuple[str, Reason]] = field(default_factory=list)

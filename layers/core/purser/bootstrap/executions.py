@@ -70,6 +70,7 @@ def fan_out_sweeper() -> Sweeper[FanOut]:
 def execution_worker() -> Worker[ExecutionJob]:
     """The worker that executes signals for their followers."""
     from purser.executions.executor import Executor, Stores
+    from purser.executions.giving_up import DeadJobs
     from purser.executions.model import LEASE_MS
     from purser.signals.store import DynamoModeStore
     from purser.strategies.store import DynamoStrategyStore
@@ -91,6 +92,7 @@ def execution_worker() -> Worker[ExecutionJob]:
         now_ms,
         lease_ms=LEASE_MS,
         max_attempts=settings().execution_max_receives,
+        give_up=DeadJobs(_jobs(), _executions(), _signals(), now_ms).give_up,
     )
 
 
@@ -108,14 +110,14 @@ def execution_sweeper() -> Sweeper[ExecutionJob]:
 def _executions() -> DynamoExecutionStore:
     from purser.executions.store import DynamoExecutionStore
 
-    return DynamoExecutionStore(table("orders_table"), table("keys_table"))
+    return DynamoExecutionStore(table("orders_table"), table("keys_table"), table("strategies_table"))
 
 
 @kept
 def _jobs() -> DynamoJobStore:
     from purser.executions.store import DynamoJobStore
 
-    return DynamoJobStore(table("orders_table"), _executions(), table("strategies_table"))
+    return DynamoJobStore(table("orders_table"), _executions())
 
 
 @kept

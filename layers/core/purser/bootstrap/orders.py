@@ -12,6 +12,7 @@ from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.exchanges.model import ApiCredential
+    from purser.executions.service import IntentFollower
     from purser.orders.history import TradeHistory
     from purser.orders.intent_runner import IntentRunner
     from purser.orders.intents import Intent
@@ -68,7 +69,17 @@ def _intent_runner() -> IntentRunner:
     def placement(credential: ApiCredential, intent: Intent) -> Placement:
         return Placement(order_desk().spending(Purpose.CLOSING), credential, intent)
 
-    return IntentRunner(_intents(), account_access(), placement, _order_telemetry(), now_ms)
+    return IntentRunner(_intents(), account_access(), placement, _order_telemetry(), now_ms, intent_follower().changed)
+
+
+@kept
+def intent_follower() -> IntentFollower:
+    """The use case that keeps executions up with their intents."""
+    from purser.executions.service import IntentFollower
+    from purser.executions.store import DynamoExecutionStore
+
+    store = DynamoExecutionStore(table("orders_table"), table("keys_table"), table("strategies_table"))
+    return IntentFollower(store, now_ms)
 
 
 @kept

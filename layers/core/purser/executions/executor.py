@@ -30,6 +30,7 @@ from purser.executions.model import (
     Execution,
     ExecutionExists,
     ExecutionJob,
+    ExecutionStatus,
     FollowStopped,
     Skip,
     SkipReason,
@@ -71,6 +72,14 @@ REFUSALS: Mapping[str | None, SkipReason] = {
     Refusal.MULTI_ASSETS: SkipReason.MULTI_ASSETS,
 }
 """The reasons that the venue's codes mean."""
+
+
+class NotSettled(Exception):
+    """Some followers of a job are not settled, for these reasons by follow. It is the cause of what is raised."""
+
+    def __init__(self, failures: Mapping[str, Exception]) -> None:
+        super().__init__(f"{len(failures)} followers are not settled")
+        self.failures = failures
 
 
 class Skipped(Exception):
@@ -132,13 +141,14 @@ class Executor:
         known, until = self._stores.executions.known(job), self._now() + WORKING_MS
         task = Task(job, signal, strategy, known, until, cache(self._profile))
         with ThreadPoolExecutor(THREADS) as pool:
-            failures = [error for error in pool.map(lambda each: self._settle(task, each), job.followers) if error]
-        for unexpected in failures:
+            ended = zip(job.followers, pool.map(lambda each: self._settle(task, each), job.followers), strict=True)
+            failures = {follower.follow_id: error for follower, error in ended if error}
+        for unexpected in failures.values():
             if not isinstance(unexpected, PurserError):
-                raise unexpected
+                raise unexpected from NotSettled(failures)
         if failures:
             retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, job.attempts - 1)
-            raise Unfinished(f"{len(failures)} followers are not settled", retry_after=retry_after)
+            raise Unfinished(retry_after=retry_after) from NotSettled(failures)
 
     def _profile(self, id: str) -> RiskProfile:
         return self._stores.catalog.find([], [id])[1][id]
@@ -146,7 +156,9 @@ class Executor:
     def _settle(self, task: Task, follower: Follower) -> Exception | None:
         """Settle one follower. Return the error for which that must be tried again, so that others go on."""
         known = task.known.get(follower.follow_id)
-        if known is not None and known.status.is_settled:
+        # A closing that no attempt of a dead job could carry out is tried again when an operator redrives the job.
+        is_failed_closing = task.signal.closes and known is not None and known.status is ExecutionStatus.FAILED
+        if known is not None and known.status.is_settled and not is_failed_closing:
             return None
         if self._now() >= task.until:
             return Unfinished("no time is left for this follower", retry_after=0)
@@ -158,7 +170,8 @@ class Executor:
             else:
                 self._enter(task, follower)
         except Skipped as skipped:
-            self._stores.executions.skip(self._new(task, follower).skipped(skipped.skip))
+            store = self._stores.executions.settle if known else self._stores.executions.skip
+            store(self._new(task, follower).skipped(skipped.skip))
         except ExecutionExists:
             pass
         except Exception as error:
@@ -221,13 +234,17 @@ class Executor:
         if trade is None:
             raise Skipped(SkipReason.NOTHING_OPEN)
         _check_earlier(trade, task.signal)
-        execution = replace(execution, trade_id=trade.id)
+        execution = replace(execution, trade_id=trade.id, status=ExecutionStatus.SENDING, reason=None)
         try:
             ended = self._end(follower, trade, task.signal, partial(executions.begin_closing, execution))
         except Skipped as skipped:
             executions.settle(execution.skipped(skipped.skip))
             return
-        executions.settle(execution.after(ended, self._now()))
+        # Ending the trade may have settled it.
+        stored = executions.get(execution.follow_id, execution.signal_id)
+        after = replace(stored or execution, trade_id=trade.id).after(ended, self._now())
+        if stored is None or stored.outcome != after.outcome:
+            executions.settle(after)
 
     def _current(self, follower: Follower, signal: Signal) -> Intent | None:
         """Return the intent that has the order lock of an account and a signal's symbol, or None."""

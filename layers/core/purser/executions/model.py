@@ -29,7 +29,10 @@ NAMESPACE = uuid.UUID("5f0f4c1b-4a86-5d8c-9f5e-2a1b6f1f7d10")
 
 
 class SkipReason(StrEnum):
-    """The reasons for which a signal is not executed for a follower. Followers see them."""
+    """The reasons for which a signal is not executed for a follower. Followers see them.
+
+    The last two are of an execution that is FAILED, all others of one that is SKIPPED.
+    """
 
     NOT_ACTIVE = "NOT_ACTIVE"
     """The follow has ended, is paused, or follows another strategy by now."""
@@ -69,6 +72,10 @@ class SkipReason(StrEnum):
     """The prices of the signal cannot be right at the market's."""
     VENUE_REFUSED = "VENUE_REFUSED"
     """The venue refused the order. Nothing of it is left."""
+    EXCHANGE_UNAVAILABLE = "EXCHANGE_UNAVAILABLE"
+    """The exchange did not answer, or was asked too often, until the last attempt."""
+    INTERNAL = "INTERNAL"
+    """Purser did not carry the signal here until the last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ class ExecutionStatus(StrEnum):
     """The status of a signal's execution for a follower.
 
     SENDING: its orders are being placed. RESTING: its entry waits for its price. OPEN: its entry was executed. CLOSED:
-    it has closed the follower's trade. FAILED: it was undone, or its entry was withdrawn before anything was executed.
+    it has closed the follower's trade. FAILED: it was undone, its entry was withdrawn before anything was executed, or
+    no attempt could carry it out.
     UNKNOWN: Purser is finding out what became of it. ABANDONED: Purser could not find out, and a position may be open.
     """
 
@@ -101,6 +109,15 @@ class ExecutionStatus(StrEnum):
         """Return whether an executor has nothing left to do."""
         return self not in (ExecutionStatus.SENDING, ExecutionStatus.UNKNOWN)
 
+    @property
+    def may_change(self) -> bool:
+        """Return whether an execution that is counted may still come to something else."""
+        return not self.is_settled or self in (ExecutionStatus.RESTING, ExecutionStatus.FAILED)
+
+
+Outcome = tuple[str, str | None]
+"""A status and a reason, as they are counted."""
+
 
 def execution_id(signal_id: str, follow_id: str) -> str:
     """Return the id of the one execution of a signal for a follow, and of its intent."""
@@ -113,7 +130,8 @@ class Execution:
 
     ``amount``, ``leverage``, ``worst_price`` and ``risk`` are those of the order, and ``capped_by`` is why it is
     smaller than the risk allows. ``detail`` is the venue's code of a refusal. ``job_id`` is the job that began it.
-    ``trade_id`` is the intent that the signal closes, None if it enters.
+    ``trade_id`` is the intent that the signal closes, None if it enters. ``counted`` is how the counts of the signal
+    include an execution that may still change, None before.
     """
 
     signal_id: str
@@ -134,11 +152,22 @@ class Execution:
     risk: Decimal | None = None
     capped_by: str | None = None
     trade_id: str | None = None
+    counted: Outcome | None = None
 
     @property
     def id(self) -> str:
         """The id that derives from signal and follow."""
         return execution_id(self.signal_id, self.follow_id)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the execution counts as: its status and reason."""
+        return self.status.value, self.reason.value if self.reason else None
+
+    @property
+    def intent_id(self) -> str:
+        """The id of the intent that decides: that of its order, or of the trade that it closes."""
+        return self.trade_id or self.id
 
     def skipped(self, skip: Skip) -> Execution:
         """Return the execution that was skipped."""
@@ -147,7 +176,7 @@ class Execution:
     def after(self, intent: Intent, now: int) -> Execution:
         """Return the execution as the intent shows it: that of its order, or of the trade that it closes."""
         status = status_of(intent) if self.trade_id is None else _status_of_closing(intent)
-        return replace(self, status=status, updated_at=now)
+        return replace(self, status=status, reason=None, detail=None, updated_at=now)
 
 
 def _status_of_closing(trade: Intent) -> ExecutionStatus:
@@ -178,7 +207,8 @@ def status_of(intent: Intent) -> ExecutionStatus:
 class ExecutionJob(WorkItem):
     """A group of followers to whom a signal is carried.
 
-    ``price`` is the venue's price from which all followers count, None if the signal only closes trades.
+    ``price`` is the venue's price from which all followers count, None if the signal only closes trades. A job that was
+    dead before has ``counted`` its executions.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ("signalId", "jobId")
@@ -189,6 +219,7 @@ class ExecutionJob(WorkItem):
     followers: tuple[Follower, ...]
     price: Decimal | None
     created_at: int
+    counted: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -212,6 +243,10 @@ def shuffled(followers: Iterable[Follower], signal_id: str) -> list[Follower]:
 
 class ExecutionExists(Exception):
     """The signal has been executed for the follow before."""
+
+
+class ExecutionChanged(Exception):
+    """The execution has changed since it was read."""
 
 
 class EntriesChanged(Exception):

@@ -55,7 +55,11 @@ class ExecutionStore(Protocol):
         """Store a trade that is to be closed and its order lock, as ``IntentStore.keep``."""
 
     def settle(self, execution: Execution) -> None:
-        """Store what became of an execution."""
+        """Store what became of an execution, and correct the counts of its signal if they include it.
+
+        Raises:
+            purser.errors.Contended: it was counted at this moment.
+        """
 
     def open_symbols(self, trading_account_id: str) -> Sequence[str]:
         """Return the symbols in which an account has an open trade, or an order under way."""
@@ -71,10 +75,17 @@ class ExecutionStore(Protocol):
 
 
 class JobStore(WorkStore[ExecutionJob], Protocol):
-    """The store of jobs. When a job is done, its executions are counted."""
+    """The store of jobs. When a job is done, or dead, the executions that it began are counted."""
 
     def add(self, jobs: Sequence[ExecutionJob]) -> None:
         """Store new jobs, at most 100."""
+
+    def give_up(self, job: ExecutionJob, failed: Sequence[Execution]) -> None:
+        """Store executions of followers that have none, and count all that a dead job began, once.
+
+        Raises:
+            purser.errors.Contended: the job or an execution has changed.
+        """
 
 
 class Follows(Protocol):

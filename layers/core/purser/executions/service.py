@@ -1,14 +1,17 @@
-"""The use case of a follow's executions."""
+"""The use cases of executions: list those of a follow, and keep up with their intents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from purser.errors import found
-from purser.executions.model import Execution, ExecutionStatus
+from purser.errors import Contended, found
+from purser.executions.model import Execution, ExecutionStatus, status_of
 from purser.executions.ports import ExecutionStore
 from purser.follows.model import Follow
+from purser.orders.intents import Intent
+from purser.retrying import until_fresh
 
 
 class FollowFinder(Protocol):
@@ -45,5 +48,32 @@ class Executions:
         """Return an execution whose intent may have been completed or undone since it was stored."""
         if execution.status.is_settled and execution.status is not ExecutionStatus.RESTING:
             return execution
-        intent = self._store.intent(execution.trading_account_id, execution.trade_id or execution.id)
+        intent = self._store.intent(execution.trading_account_id, execution.intent_id)
         return execution.after(intent, intent.updated_at) if intent else execution
+
+
+class IntentFollower:
+    """Keeps executions, and the counts of their signals, up with intents that change after their job is done."""
+
+    def __init__(self, store: ExecutionStore, now: Callable[[], int]) -> None:
+        self._store = store
+        self._now = now
+
+    def changed(self, before: Intent, after: Intent) -> None:
+        """Store what an intent that is about to change means for its executions. It may be called again."""
+        trade = after.strategy
+        if trade is None or trade.follow_id is None:
+            return
+        if (before.state, status_of(before)) == (after.state, status_of(after)):
+            return
+        for signal_id in filter(None, (after.signal_id, after.closed_by_signal)):
+            until_fresh(partial(self._follow, trade.follow_id, signal_id, after), stale=Contended)
+
+    def _follow(self, follow_id: str, signal_id: str, intent: Intent) -> None:
+        execution = self._store.get(follow_id, signal_id)
+        if execution is None or execution.intent_id != intent.id:
+            return
+        is_skipped_entry = execution.status is ExecutionStatus.SKIPPED and execution.trade_id is None
+        after = execution.after(intent, self._now())
+        if after.outcome != execution.outcome and not is_skipped_entry:
+            self._store.settle(after)

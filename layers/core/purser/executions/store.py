@@ -12,25 +12,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from purser.aws.shards import shard_of
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction
+from purser.errors import Contended
 from purser.executions.model import (
     AccountStopped,
     EntriesChanged,
     Execution,
+    ExecutionChanged,
     ExecutionExists,
     ExecutionJob,
     ExecutionStatus,
     FollowStopped,
+    Outcome,
     SkipReason,
 )
 from purser.follows.model import Follower
 from purser.keys_table import account_sk, follows_sk, user_pk
 from purser.orders.intents import Intent, OrderLock
 from purser.orders.store import DynamoIntentStore
+from purser.retrying import until_fresh
 from purser.signals.store import counting
 from purser.trading_accounts.model import ApiKeyStatus
 from purser.work.store import Attributes, DynamoWorkStore, Layout
@@ -68,6 +73,7 @@ def _item(execution: Execution) -> Item:
         "risk": execution.risk,
         "cappedBy": execution.capped_by,
         "tradeId": execution.trade_id,
+        "counted": list(filter(None, execution.counted)) if execution.counted else None,
         "createdAt": execution.created_at,
         "updatedAt": execution.updated_at,
         "expiresAt": execution.created_at // 1000 + LIFETIME_S,
@@ -97,15 +103,24 @@ def _execution_of(item: Item) -> Execution:
         risk=amount("risk"),
         capped_by=item.get("cappedBy"),
         trade_id=item.get("tradeId"),
+        counted=_outcome_of(item.get("counted")),
     )
 
 
-class DynamoExecutionStore:
-    """The execution store on DynamoDB. ``keys`` is the table of follows and trading accounts."""
+def _outcome_of(counted: list[str] | None) -> Outcome | None:
+    return (counted[0], counted[1] if len(counted) > 1 else None) if counted else None
 
-    def __init__(self, table: Table, keys: Table) -> None:
+
+class DynamoExecutionStore:
+    """The execution store on DynamoDB.
+
+    ``keys`` is the table of follows and trading accounts, ``strategies`` that of signals and their counts.
+    """
+
+    def __init__(self, table: Table, keys: Table, strategies: Table) -> None:
         self._table = table
         self._keys = keys
+        self._strategies = strategies
         self._intents = DynamoIntentStore(table)
 
     def get(self, follow_id: str, signal_id: str) -> Execution | None:
@@ -173,7 +188,38 @@ class DynamoExecutionStore:
         self._intents.keep(trade, lock)
 
     def settle(self, execution: Execution) -> None:
-        self._table.put(_item(execution))
+        before, after = execution.counted, execution.outcome
+        if before is None:
+            self._table.put(_item(execution), condition="attribute_not_exists(counted)", refused=Contended)
+            return
+        item, condition = _item(replace(execution, counted=after)), "counted = :before"
+        values = {":before": list(filter(None, before))}
+        with Transaction() as write:
+            write.add(self._table.putting(item, condition=condition, values=values), refused=Contended)
+            if before != after:
+                write.add(counting(self._strategies, execution.signal_id, execution.id, {before: -1, after: 1}))
+
+    def count(self, write: Transaction, job: ExecutionJob, failed: Sequence[Execution] = ()) -> None:
+        """Add to a transaction the counts of the executions that a job began, and of those that have ``failed``.
+
+        Those that may still change note as what they are counted. A follower may be in several jobs, if the planner was
+        killed.
+        """
+        begun = [each for each in self.known(job).values() if each.job_id == job.id]
+        for execution in failed:
+            item = _item(replace(execution, counted=execution.outcome))
+            write.add(self._table.putting(item, condition=NEW), refused=ExecutionChanged)
+        for execution in begun:
+            if execution.status.may_change:
+                write.add(self._counted(execution), refused=ExecutionChanged)
+        if counts := Counter(each.outcome for each in (*begun, *failed)):
+            write.add(counting(self._strategies, job.signal_id, job.id, counts))
+
+    def _counted(self, execution: Execution) -> Part:
+        pk, sk = _key(execution.follow_id, execution.signal_id)
+        values = {":counted": list(filter(None, execution.outcome)), ":status": execution.status.value}
+        condition, names = "#status = :status AND attribute_not_exists(counted)", {"#status": "status"}
+        return self._table.updating(pk, sk, "SET counted = :counted", values, condition=condition, names=names)
 
     def open_symbols(self, trading_account_id: str) -> Sequence[str]:
         return self._intents.open_symbols(trading_account_id)
@@ -210,6 +256,7 @@ def _job_item(job: ExecutionJob) -> dict[str, Any]:
         "followers": [[each.user_id, each.trading_account_id, each.follow_id] for each in job.followers],
         "price": job.price,
         "createdAt": job.created_at,
+        "counted": job.counted or None,
         **NAMES.write(job),
         "version": job.version,
     }
@@ -224,6 +271,7 @@ def _job_of(item: Item) -> ExecutionJob:
         followers=tuple(Follower(*each) for each in item["followers"]),
         price=Decimal(item["price"]) if "price" in item else None,
         created_at=int(item["createdAt"]),
+        counted=item.get("counted", False),
         **NAMES.read(item),
     )
 
@@ -232,30 +280,45 @@ LAYOUT = Layout(_job_key, _job_of, tuple(f"EXECUTIONS#{shard}" for shard in rang
 
 
 class DynamoJobStore(DynamoWorkStore[ExecutionJob]):
-    """The job store on DynamoDB. ``strategies`` is the table of signals and their counts."""
+    """The job store on DynamoDB."""
 
-    def __init__(self, table: Table, executions: DynamoExecutionStore, strategies: Table) -> None:
+    def __init__(self, table: Table, executions: DynamoExecutionStore) -> None:
         super().__init__(table, LAYOUT)
         self._executions = executions
-        self._strategies = strategies
 
     def add(self, jobs: Sequence[ExecutionJob]) -> None:
         with Transaction() as write:
             write.add(*(self._table.putting(_job_item(job)) for job in jobs))
 
     def finish(self, item: ExecutionJob) -> bool:
-        """Delete a job that is done, and count the executions that it began by status and reason.
+        """Delete a job that is done, and count the executions that it began by status and reason."""
 
-        A follower may be in several jobs, if the planner was killed.
-        """
-        executions = [each for each in self._executions.known(item).values() if each.job_id == item.id]
-        counts = Counter((each.status.value, each.reason.value if each.reason else None) for each in executions)
-        pk, sk = _job_key(*item.key)
-        try:
+        def attempt() -> None:
+            pk, sk = _job_key(*item.key)
             with Transaction() as write:
                 write.add(self._table.deleting(pk, sk, at_version=item.version), refused=ConditionFailed)
-                if counts:
-                    write.add(counting(self._strategies, item.signal_id, item.id, counts))
+                if not item.counted:
+                    self._executions.count(write, item)
+
+        try:
+            until_fresh(attempt, stale=ExecutionChanged)
         except ConditionFailed:
             return False
         return True
+
+    def give_up(self, job: ExecutionJob, failed: Sequence[Execution]) -> None:
+        pk, sk = _job_key(*job.key)
+        counted = self._table.updating(
+            pk,
+            sk,
+            "SET counted = :yes",
+            {":yes": True},
+            condition="attribute_not_exists(counted)",
+            at_version=job.version,
+        )
+        try:
+            with Transaction() as write:
+                write.add(counted, refused=Contended)
+                self._executions.count(write, job, failed)
+        except ExecutionChanged:
+            raise Contended from None

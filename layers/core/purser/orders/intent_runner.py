@@ -15,10 +15,15 @@ from purser.work.model import Postponed
 
 PlacementOf = Callable[[ApiCredential, Intent], Placement]
 Act = Callable[[Placement], Intent]
+Changed = Callable[[Intent, Intent], None]
+"""Takes an intent, and what it is about to be stored as. It is called again if that is cut."""
 
 
 class IntentRunner:
-    """The runner of new intents, and of those that were interrupted or are unknown. ``now`` gives Unix milliseconds."""
+    """The runner of new intents, and of those that were interrupted or are unknown. ``now`` gives Unix milliseconds.
+
+    ``changed`` is told what becomes of an intent after the request that placed it.
+    """
 
     def __init__(
         self,
@@ -27,12 +32,14 @@ class IntentRunner:
         placement: PlacementOf,
         telemetry: Telemetry,
         now: Callable[[], int],
+        changed: Changed = lambda *_: None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._placement = placement
         self._telemetry = telemetry
         self._now = now
+        self.changed = changed
 
     def run(
         self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, deadline: int
@@ -48,7 +55,8 @@ class IntentRunner:
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
             ExchangeBadRequest: the same, or the stop and then the closing of the position were refused (UNKNOWN).
         """
-        return self._run(account, credential, intent, lock, lambda placement: placement.place(deadline))
+        after, error = self._act(account, credential, intent, lambda placement: placement.place(deadline))
+        return self._finish(after, lock, error)
 
     def end(
         self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, deadline: int
@@ -58,12 +66,11 @@ class IntentRunner:
         Raises:
             ExchangeError: the reconciler will end it.
         """
-        return self._run(account, credential, intent, lock, lambda placement: placement.resume(deadline))
+        after, error = self._act(account, credential, intent, lambda placement: placement.resume(deadline))
+        self.changed(intent, after)
+        return self._finish(after, lock, error)
 
-    def _run(
-        self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, act: Act
-    ) -> Intent:
-        after, error = self._act(account, credential, intent, act)
+    def _finish(self, after: Intent, lock: OrderLock, error: ExchangeError | None) -> Intent:
         self._leave(after, lock, error)
         if error is not None:
             raise error if after.state.is_final else _unknown(error)
@@ -108,6 +115,7 @@ class IntentRunner:
                 raise
             self._telemetry.failed(intent.id, failure)
             return self._let_go(intent, taken)
+        self.changed(intent, after)
         if error is not None and not after.state.is_final:
             if self._is_hopeless(after, error):
                 self._telemetry.troubled(after, error)
@@ -158,7 +166,9 @@ class IntentRunner:
         previous = self._replaced_by(intent) if intent.state is State.FAILED else None
         if previous is not None:
             back = lock.handed_back(previous.id, now)
-            self._store.keep(previous.at(State.RESTING, now), back, failed=intent)
+            rests = previous.at(State.RESTING, now)
+            self.changed(previous, rests)
+            self._store.keep(rests, back, failed=intent)
             return back
         if intent.state.is_final:
             self._store.finish(intent, lock)
@@ -183,6 +193,7 @@ class IntentRunner:
         """
         rests = intent.state is State.RESTING
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
+        self.changed(intent, left)
         self._store.finish(left, lock)
         if not rests:
             self._telemetry.abandoned(left)

@@ -273,6 +273,8 @@ class Orders:
                 left, left_lock = self._reconcile(taken.lock, deadline)
             # A resting entry gives way, since the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
+            if replaced is not None:
+                self._runner.changed(left, replaced)
             intent = replace(intent, replaces=left.id if replaced else None)
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()

@@ -37,7 +37,8 @@ class Worker(Generic[T]):
 
     ``process`` makes an attempt under a lease of ``lease_ms``, by whose end it must be over. It returns None when the
     item is done, and raises when the attempt failed. After ``max_attempts`` that fail, the item is dead. Without
-    ``max_attempts``, it is tried until its deadline.
+    ``max_attempts``, it is tried until its deadline. Before an item is marked dead, ``give_up`` is called with the
+    error of its last attempt, None if that was killed.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Worker(Generic[T]):
         *,
         lease_ms: int,
         max_attempts: int | None = None,
+        give_up: Callable[[T, Exception | None], None] = lambda *_: None,
     ) -> None:
         self._store = store
         self._process = process
@@ -56,6 +58,7 @@ class Worker(Generic[T]):
         self._now = now
         self._lease_ms = lease_ms
         self._max_attempts = max_attempts
+        self._give_up = give_up
 
     def work(self, *key: str, delivery: Delivery) -> None:
         """Make an attempt at an item, or end it if it is past its deadline. One that is done is not an error.
@@ -102,7 +105,7 @@ class Worker(Generic[T]):
 
     def _fail(self, item: T, attempt: int, error: Exception, *, leased_until: int = 0) -> None:
         if self._is_last(max(item.attempts, attempt)):
-            self._mark_dead(item, leased_until)
+            self._mark_dead(item, error, leased_until)
             return
         self._telemetry.retried(item, self._now())
         # A sweep must not send another message while this one waits: the attempts of both would count.
@@ -113,10 +116,11 @@ class Worker(Generic[T]):
         """Mark an item dead whose last attempt was killed, since it may kill every worker."""
         if item.leased_until > now:
             raise Contended
-        self._mark_dead(item, leased_until=0)
+        self._mark_dead(item, None, leased_until=0)
         raise Unfinished("all attempts have failed", retry_after=0)
 
-    def _mark_dead(self, item: T, leased_until: int) -> None:
+    def _mark_dead(self, item: T, error: Exception | None, leased_until: int) -> None:
+        self._give_up(item, error)
         # Reported before it is written: if the worker is killed in between, the next one reports it again.
         now = self._now()
         self._telemetry.dead(item, now)
