@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from purser.bootstrap.executions import execution_sweeper, fan_out_sweeper
+from purser.bootstrap.executions import closing_sweeper, execution_sweeper, fan_out_sweeper
 from purser.bootstrap.snapshots import backfill_sweeper, snapshot_sweeper
 from purser.bootstrap.trading_accounts import cancellation_sweeper
 from purser.clock import now_ms
@@ -29,6 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "backfills": backfill_sweeper,
         "fanOuts": fan_out_sweeper,
         "executionJobs": execution_sweeper,
+        "tradeClosings": closing_sweeper,
     }
     until = now_ms() + int(context.get_remaining_time_in_millis() * WORKING_SHARE)
     return sweep_all(sweepers, now_ms, until=until, queue_is_empty=empty)

@@ -13,6 +13,7 @@ import pytest
 
 from purser.bootstrap.exchanges import order_desk, public_gateway
 from purser.bootstrap.executions import fan_out_worker
+from purser.bootstrap.strategies import trade_closings
 from purser.executions.store import LAYOUT
 from purser.signals.store import FAN_OUT_LAYOUT
 from tests.support.aws import Aws
@@ -187,6 +188,42 @@ def test_a_signal_that_is_planned_twice_counts_each_follower_once(desk: Desk, st
     fan_out_worker()._process(replace(fan_out, version=99))
     desk.deliver()
     assert [(each["state"], each["count"]) for each in desk.counts(strategy)[signal]] == [("OPEN", 1)]
+
+
+def stop(desk: Desk, user: Trader, follow_id: str, method: str = "DELETE", body: Any = None) -> None:
+    path, caller = f"/v1/priv/strategy/follow/{follow_id}", claims(user.user_id)
+    answer = call(desk.handlers["strategy_automated"].handler, method, path, body, caller=caller)
+    assert answer.status in (200, 204), answer.text
+
+
+def test_a_follow_that_stops_closes_its_trade_or_keeps_it_as_its_user_wants(desk: Desk, strategy: str) -> None:
+    pausing, paused = desk.follower(strategy, onStop="CLOSE")
+    ending, ended = desk.follower(strategy, onStop="CLOSE")
+    keeping, kept = desk.follower(strategy, onStop="KEEP")
+    desk.send(strategy, ENTER)
+    desk.deliver()
+    stop(desk, pausing, paused, "PUT", {"active": False})
+    stop(desk, ending, ended)
+    stop(desk, keeping, kept)
+    desk.deliver()
+    for user in (pausing, ending):
+        assert (user.positions, user.open_orders) == ([], [])
+    assert [float(position["positionAmt"]) for position in keeping.positions] == [0.175]
+    assert len(keeping.open_orders) == 2
+    assert [each["status"] for each in desk.executions(pausing, paused)["items"]] == ["OPEN"]
+    assert trade_closings().waiting(pausing.id) == trade_closings().waiting(ending.id) == []
+
+
+def test_a_closing_whose_message_was_lost_is_found_by_the_sweeper(desk: Desk, strategy: str) -> None:
+    user, follow = desk.follower(strategy, onStop="CLOSE")
+    desk.send(strategy, ENTER)
+    desk.deliver()
+    stop(desk, user, follow)
+    desk.sqs.receive_message(QueueUrl=desk.aws.execution_queue_url)
+    swept = desk.handlers["job_sweeper"].handler({"detail": {"queueIsEmpty": True}}, LambdaContext())
+    assert swept["tradeClosings"] == 1
+    desk.deliver()
+    assert (user.positions, user.open_orders) == ([], [])
 
 
 def left(message: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from purser.bootstrap.adapters import account_access, queue, recording, table
 from purser.bootstrap.exchanges import order_desk, public_gateway
 from purser.bootstrap.orders import orders
 from purser.bootstrap.signals import signals
+from purser.bootstrap.strategies import trade_closings
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from purser.executions.model import ExecutionJob
     from purser.executions.service import Executions
     from purser.executions.store import DynamoExecutionStore, DynamoJobStore
+    from purser.follows.model import TradeClosing
     from purser.follows.store import DynamoFollowStore
     from purser.signals.model import FanOut
     from purser.signals.store import DynamoSignalStore
@@ -94,6 +96,28 @@ def execution_worker() -> Worker[ExecutionJob]:
         max_attempts=settings().execution_max_receives,
         give_up=DeadJobs(_jobs(), _executions(), _signals(), now_ms).give_up,
     )
+
+
+@kept
+def closing_worker() -> Worker[TradeClosing]:
+    """The worker that closes the trades of follows that have stopped."""
+    from purser.executions.closing import StoppedTrades
+    from purser.executions.model import LEASE_MS
+    from purser.work.worker import Worker
+
+    stopped = StoppedTrades(_executions(), account_access(), orders(), now_ms)
+    attempts = settings().execution_max_receives
+    return Worker(trade_closings(), stopped.close, _telemetry(), now_ms, lease_ms=LEASE_MS, max_attempts=attempts)
+
+
+@kept
+def closing_sweeper() -> Sweeper[TradeClosing]:
+    """The sweeper that queues lost closings again."""
+    from purser.executions.model import RESEND_AFTER_MS
+    from purser.work.sweeper import Sweeper
+
+    waiting = queue("execution_queue_url")
+    return Sweeper(trade_closings(), waiting, _telemetry(), now_ms, resend_after_ms=RESEND_AFTER_MS, limit=SWEEP_LIMIT)
 
 
 @kept

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, recording, table
+from purser.bootstrap.adapters import account_store, queue, recording, table
 from purser.bootstrap.billing import subscriptions
 from purser.clock import now_ms
 from purser.process import kept
 
 if TYPE_CHECKING:
     from purser.follows.service import Follows
+    from purser.follows.store import DynamoTradeClosingStore
     from purser.strategies.service import Results, Strategies
 
 
@@ -43,4 +44,16 @@ def follows() -> Follows:
     from purser.strategies.store import DynamoStrategyStore
 
     catalog = DynamoStrategyStore(table("strategies_table"), recording)
-    return Follows(DynamoFollowStore(table("keys_table")), account_store(), catalog, subscriptions(), now_ms)
+    closings, jobs = trade_closings(), queue("execution_queue_url")
+    store = DynamoFollowStore(table("keys_table"), closings)
+    return Follows(store, closings, jobs, account_store(), catalog, subscriptions(), now_ms)
+
+
+@kept
+def trade_closings() -> DynamoTradeClosingStore:
+    """The store of the closings of trades whose follow has stopped."""
+    from purser.follows.store import DynamoTradeClosingStore
+    from purser.orders.store import DynamoIntentStore
+
+    orders_table = table("orders_table")
+    return DynamoTradeClosingStore(orders_table, DynamoIntentStore(orders_table))

@@ -53,7 +53,10 @@ class Executions:
 
 
 class IntentFollower:
-    """Keeps executions, and the counts of their signals, up with intents that change after their job is done."""
+    """The use case of keeping executions, and the counts of signals, up with intents that change after their job.
+
+    ``now`` gives Unix milliseconds.
+    """
 
     def __init__(self, store: ExecutionStore, now: Callable[[], int]) -> None:
         self._store = store

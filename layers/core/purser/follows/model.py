@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from purser.strategies.model import RiskProfile, Strategy
+from purser.work.model import WorkItem
 
 DEFAULT_SLIPPAGE_PERCENT = Decimal("0.5")
 
 
 class OnStop(StrEnum):
-    """The handling of an open trade when its follow is paused or ends. It is kept by default."""
+    """The handling of an open trade when its user pauses or ends its follow, or changes its strategy.
+
+    It is kept by default, and when the plan suspends the follow.
+    """
 
     KEEP = "KEEP"
     """It stays until one of its exits is executed."""
     CLOSE = "CLOSE"
-    """It is closed at the market."""
+    """What it holds is closed at the market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,32 @@ class FollowChange:
     strategy_id: str | None = None
     risk_profile_id: str | None = None
     protections: Mapping[str, Any] = field(default_factory=dict)
+
+    def stops(self, follow: Follow) -> bool:
+        """Return whether the follow gets no signals of its strategy any more."""
+        return self.active is False or self.strategy_id not in (None, follow.strategy_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeClosing(WorkItem):
+    """The work of closing the open trade of a follow that has stopped (``OnStop.CLOSE``).
+
+    ``trade_id`` is the id of the trade's intent. It is done once that is stored as closing.
+    """
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ("tradingAccountId", "tradeId")
+
+    user_id: str
+    trading_account_id: str
+    trade_id: str
+    stopped_at: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The ids of the trading account and the trade."""
+        return self.trading_account_id, self.trade_id
+
+    @property
+    def since(self) -> int:
+        """The time at which the follow stopped."""
+        return self.stopped_at

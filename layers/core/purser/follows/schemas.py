@@ -26,7 +26,11 @@ Leverage = Annotated[int, Field(ge=1, le=125, strict=True), WHOLE]
 
 
 class ProtectionsBody(BaseModel):
-    """A follower's own limits. Null removes one. ``onStop`` CLOSE has no effect yet."""
+    """A follower's own limits. Null removes one.
+
+    With ``onStop`` CLOSE, the open trade is closed at the market when you pause or end the follow, or change its
+    strategy. With KEEP, the default, it stays with its stop and take-profits.
+    """
 
     maxSlippagePercent: Slippage | None = None
     maxLeverage: Leverage | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,10 +16,20 @@ from purser.errors import (
     StrategyTypeMismatch,
     SymbolMismatch,
     TradingAccountInactive,
+    Unavailable,
     found,
 )
-from purser.follows.model import NO_PROTECTIONS, Follow, FollowChange, FollowView, Protections
+from purser.follows.model import (
+    NO_PROTECTIONS,
+    Follow,
+    FollowChange,
+    FollowView,
+    OnStop,
+    Protections,
+    TradeClosing,
+)
 from purser.plans.model import Plans
+from purser.ports import Sender
 from purser.strategies.model import RiskProfile, Strategy
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 
@@ -47,8 +58,15 @@ class FollowStore(Protocol):
             purser.errors.TradingAccountInactive: the follow is activated, but its account is not active.
         """
 
-    def end(self, follow: Follow) -> bool:
+    def end(self, follow: Follow, now: int) -> bool:
         """End a follow. Return False if it has ended before."""
+
+
+class TradeClosings(Protocol):
+    """The store of the closings of trades, which stopping a follow with ``OnStop.CLOSE`` puts there."""
+
+    def waiting(self, trading_account_id: str) -> list[TradeClosing]:
+        """Return the closings of an account."""
 
 
 class Accounts(Protocol):
@@ -84,9 +102,18 @@ class Follows:
     """The use cases. ``now`` gives Unix milliseconds."""
 
     def __init__(
-        self, store: FollowStore, accounts: Accounts, catalog: Catalog, plans: Plans, now: Callable[[], int]
+        self,
+        store: FollowStore,
+        closings: TradeClosings,
+        queue: Sender,
+        accounts: Accounts,
+        catalog: Catalog,
+        plans: Plans,
+        now: Callable[[], int],
     ) -> None:
         self._store = store
+        self._closings = closings
+        self._queue = queue
         self._accounts = accounts
         self._catalog = catalog
         self._plans = plans
@@ -187,6 +214,8 @@ class Follows:
         if strategy.symbol != follow.symbol:
             raise SymbolMismatch
         changed = found(self._store.change(follow, change, self._now()))
+        if change.stops(follow):
+            self._close_trade(changed)
         return self._view(changed, strategy, risk_profile)
 
     def _view(self, follow: Follow, strategy: Strategy, risk_profile: RiskProfile) -> FollowView:
@@ -201,5 +230,16 @@ class Follows:
 
     def end(self, user_id: str, follow_id: str) -> None:
         """End a follow for good. Raises ``NotFound`` if the user has no such follow."""
-        if not self._store.end(self._find(user_id, follow_id)):
+        follow = self._find(user_id, follow_id)
+        if not self._store.end(follow, self._now()):
             raise NotFound
+        self._close_trade(follow)
+
+    def _close_trade(self, follow: Follow) -> None:
+        """Begin at once to close the trade of a follow that has stopped, if its user wants that.
+
+        The closing is stored with the stop. If it cannot be queued now, a sweep finds it.
+        """
+        if follow.protections.on_stop is OnStop.CLOSE:
+            with suppress(Unavailable):
+                self._queue.send(closing.message for closing in self._closings.waiting(follow.trading_account_id))

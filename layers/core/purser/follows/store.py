@@ -16,10 +16,14 @@ from typing import Any
 from purser.aws.integrity import stored_data_refused
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, setting
 from purser.errors import SymbolFollowed, TradingAccountInactive
-from purser.follows.model import Follow, FollowChange, Follower, OnStop, Protections
+from purser.follows.model import Follow, FollowChange, Follower, OnStop, Protections, TradeClosing
 from purser.keys_table import FOLLOWER_SHARDS, account_sk, followed_by, followers_pk, follows_sk, user_pk
+from purser.orders.intents import Intent
+from purser.orders.store import DynamoIntentStore
 from purser.retrying import until_fresh_from
 from purser.trading_accounts.store.versions import changing
+from purser.work.model import FIRST_MESSAGE_MS
+from purser.work.store import Attributes, DynamoWorkStore, Layout
 
 PROTECTIONS = {
     "max_slippage_percent": "maxSlippagePercent",
@@ -29,6 +33,10 @@ PROTECTIONS = {
     "on_stop": "onStop",
 }
 """The attributes of protections, by field. One that is not set is missing."""
+
+
+CLOSINGS = "CLOSINGS"
+NAMES = Attributes()
 
 
 def follow_sk(follow: Follow) -> str:
@@ -49,10 +57,11 @@ class _Taken(Exception):
 
 
 class DynamoFollowStore:
-    """The follow store on DynamoDB."""
+    """The follow store on DynamoDB. Without ``closings``, the trades of follows that stop are kept."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, closings: DynamoTradeClosingStore | None = None) -> None:
         self._table = table
+        self._closings = closings
 
     def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
         return self._query(user_id, follows_sk(trading_account_id))
@@ -96,6 +105,9 @@ class DynamoFollowStore:
                     pk, account = user_pk(follow.user_id), account_sk(follow.trading_account_id)
                     check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
                     write.add(check, refused=TradingAccountInactive)
+                if change.stops(known):
+                    on_stop = change.protections.get("on_stop", known.protections.on_stop)
+                    self._close_trade(write, known, on_stop, now)
             return True
 
         known: Follow | None = follow
@@ -118,14 +130,29 @@ class DynamoFollowStore:
         pk, sk = user_pk(known.user_id), follow_sk(known)
         return self._table.updating(pk, sk, expression, values, condition=condition, names=names)
 
-    def end(self, follow: Follow) -> bool:
-        try:
-            self._table.delete(
-                user_pk(follow.user_id), follow_sk(follow), condition="followId = :id", values={":id": follow.id}
-            )
-        except ConditionFailed:
-            return False
-        return True
+    def _close_trade(self, write: Transaction, follow: Follow, on_stop: OnStop | None, now: int) -> None:
+        if on_stop is OnStop.CLOSE and self._closings:
+            self._closings.begin(write, follow, now, refused=_Stale)
+
+    def end(self, follow: Follow, now: int) -> bool:
+        def attempt(known: Follow | None) -> bool:
+            if known is None:
+                return False
+            with Transaction() as write:
+                write.add(
+                    self._table.deleting(
+                        user_pk(known.user_id),
+                        follow_sk(known),
+                        condition="followId = :id AND strategyId = :strategy",
+                        values={":id": known.id, ":strategy": known.strategy_id},
+                    ),
+                    refused=_Stale,
+                )
+                self._close_trade(write, known, known.protections.on_stop, now)
+            return True
+
+        known: Follow | None = follow
+        return until_fresh_from(known, attempt, partial(self.find, follow.user_id, follow.id), stale=_Stale)
 
     def followers(self, strategy_id: str) -> Iterator[Follower]:
         """Yield the active follows of a strategy. The index lags a little, and may name one that has just ended."""
@@ -144,6 +171,66 @@ class DynamoFollowStore:
         except ConditionFailed:
             return False
         return True
+
+
+def _closing_key(trading_account_id: str, trade_id: str) -> tuple[str, str]:
+    return CLOSINGS, f"{trading_account_id}#{trade_id}"
+
+
+def _closing_item(closing: TradeClosing) -> Item:
+    pk, sk = _closing_key(*closing.key)
+    known = {"userId": closing.user_id, "stoppedAt": closing.stopped_at, "version": closing.version}
+    return {"PK": pk, "SK": sk, **known, **NAMES.write(closing)}
+
+
+def _closing_of(item: Item) -> TradeClosing:
+    account_id, _, trade_id = item["SK"].partition("#")
+    return TradeClosing(item["userId"], account_id, trade_id, int(item["stoppedAt"]), **NAMES.read(item))
+
+
+CLOSING_LAYOUT = Layout(_closing_key, _closing_of, (CLOSINGS,), NAMES)
+
+
+class DynamoTradeClosingStore(DynamoWorkStore[TradeClosing]):
+    """The store of the closings of trades, in the Orders table: ``PK=CLOSINGS, SK=<account id>#<trade id>``."""
+
+    def __init__(self, table: Table, intents: DynamoIntentStore) -> None:
+        super().__init__(table, CLOSING_LAYOUT)
+        self._intents = intents
+
+    def begin(self, write: Transaction, follow: Follow, now: int, refused: type[Exception]) -> None:
+        """Add the closing of a follow's open trade to the transaction that stops the follow.
+
+        A trade begins in a transaction that needs the follow and takes the order lock. So this one, which needs the
+        lock as it is, comes before or after it: ``refused`` is raised if the lock has another intent by now.
+        """
+        account_id, symbol = follow.trading_account_id, follow.symbol
+        lock = self._intents.locks.get(account_id, symbol)
+        write.add(self._intents.unchanged(account_id, symbol, lock), refused=refused)
+        trade = self._trade(account_id, lock.intent_id if lock else None, follow)
+        if trade is None:
+            return
+        due_at = now + FIRST_MESSAGE_MS
+        closing = TradeClosing(follow.user_id, account_id, trade.id, now, due_at=due_at)
+        if self.get(*closing.key) is None:
+            write.add(
+                self._table.putting(_closing_item(closing), condition="attribute_not_exists(PK)"), refused=refused
+            )
+
+    def _trade(self, account_id: str, intent_id: str | None, follow: Follow) -> Intent | None:
+        """Return the trade of a follow that has the order lock, or that an intent which has it may hand it back to."""
+        intent = self._intents.get(account_id, intent_id) if intent_id else None
+        if intent is None:
+            return None
+        trade = intent.strategy
+        if trade is None:
+            return self._trade(account_id, intent.replaces, follow)
+        return intent if (trade.follow_id, trade.strategy_id) == (follow.id, follow.strategy_id) else None
+
+    def waiting(self, trading_account_id: str) -> list[TradeClosing]:
+        values = {":pk": CLOSINGS, ":account": f"{trading_account_id}#"}
+        items = self._table.query("PK = :pk AND begins_with(SK, :account)", values, consistent=True)
+        return [_closing_of(item) for item in items]
 
 
 def _item(follow: Follow) -> Item:

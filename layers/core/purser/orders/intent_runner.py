@@ -16,7 +16,7 @@ from purser.work.model import Postponed
 PlacementOf = Callable[[ApiCredential, Intent], Placement]
 Act = Callable[[Placement], Intent]
 Changed = Callable[[Intent, Intent], None]
-"""Takes an intent, and what it is about to be stored as. It is called again if that is cut."""
+"""A listener that gets an intent, and what it is about to be stored as. It is called again if that is cut."""
 
 
 class IntentRunner:

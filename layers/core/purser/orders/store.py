@@ -127,6 +127,13 @@ class DynamoIntentStore:
         place = {"PK": f"USER#{intent.user_id}", "SK": _position(STRATEGY if entry.strategy else MANUAL, entry)}
         return [self._table.putting(place | history_item(entry))]
 
+    def unchanged(self, trading_account_id: str, symbol: str, lock: OrderLock | None) -> Part:
+        """Return the check that the order lock of a symbol still has the same intent, or is still free."""
+        pk, sk = _lock_key(trading_account_id, symbol)
+        if lock is None:
+            return self._table.checking(pk, sk, condition="attribute_not_exists(PK)")
+        return self._table.checking(pk, sk, condition="intentId = :intent", values={":intent": lock.intent_id})
+
     def open_symbols(self, trading_account_id: str) -> list[str]:
         """Return the symbols of an account whose order lock is taken: a trade is open, or an order is under way."""
         pk, prefix = _lock_key(trading_account_id, "")
