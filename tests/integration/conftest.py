@@ -10,6 +10,12 @@ from tests.support.aws import Aws
 from tests.support.paper import NO_LIMIT, Paper
 
 
+@pytest.fixture(autouse=True)
+def _messages_arrive_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the messages of a sweep arrive at once, since these tests read the queue right after it."""
+    monkeypatch.setattr("purser.work.sweeper.SENDING_S", 0)
+
+
 @pytest.fixture(scope="module")
 def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
     from purser.exchanges import ccxt_gateway

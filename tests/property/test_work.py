@@ -22,7 +22,7 @@ from purser.disconnecting.service import SWEEP_LIMIT
 from purser.errors import Contended, Unavailable
 from purser.retrying import retry_delay
 from purser.work.model import Delivery, Postponed
-from purser.work.sweeper import SWEEP_INTERVAL_MS, Sweeper, sweep_all
+from purser.work.sweeper import SENDING_S, SWEEP_INTERVAL_MS, Sweeper, sweep_all
 from purser.work.worker import StillInProgress, Worker
 from tests.support.crashes import Killed
 from tests.support.effort import examples
@@ -482,8 +482,27 @@ def test_what_could_not_be_sent_is_sent_by_the_next_sweep(monkeypatch: pytest.Mo
             errands.sweep()
     errands.clock.advance(SWEEP_INTERVAL_MS)
     assert errands.sweep() == len(errands.queue.messages) == ITEMS
+    errands.clock.advance(SENDING_S * 1000)
     errands.deliver()
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
+
+
+def test_what_a_killed_sweep_has_not_sent_is_sent_by_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    errands = Errands()
+    errands.queue.messages.clear()
+
+    def die(messages: Iterable[object], *, delay_s: int) -> int:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(errands.queue, "send", die)
+        with pytest.raises(Killed):
+            errands.sweep()
+    assert errands.sweep() == 0, "what is claimed is not sent at the same time"
+    errands.clock.advance(SWEEP_INTERVAL_MS)
+    assert errands.sweep() == len(errands.queue.messages) == ITEMS
+    errands.clock.advance(RESEND_AFTER_MS - 1)
+    assert errands.sweep() == 0, "its message may still be waiting"
 
 
 def test_redriving_a_dead_item_restores_all_its_attempts() -> None:
@@ -576,7 +595,7 @@ def test_the_longest_due_items_are_enqueued_first_at_the_rate_of_their_kind(
     assert [message.body for message in queue.messages] == expected
     assert [number for number in sent if number] == [min(limit, left) for left in range(len(expected), 0, -limit)]
     delays = [message.visible_at - clock() for message in queue.messages[:limit]]
-    assert delays == [min(place * spacing_s, 900) * 1000 for place in range(len(delays))]
+    assert delays == [max(SENDING_S, min(place * spacing_s, 900)) * 1000 for place in range(len(delays))]
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -612,7 +631,7 @@ def test_each_sweep_begins_with_another_kind() -> None:
 def test_a_backlog_is_enqueued_sweep_by_sweep() -> None:
     clock = FakeClock(1_700_000_100_000)
     many = _SlowErrands(clock, 1500)
-    sent = [many.sweeper.sweep(until=clock() + 32_000) for _ in range(5)]
+    sent = [many.sweeper.sweep(until=clock() + 32_000) for _ in range(7)]
     assert sum(sent) == 1500
     assert len({message.body for message in many.queue.messages}) == 1500
 

@@ -19,7 +19,7 @@ from purser.snapshots.backfilling import BackfillRequests
 from purser.snapshots.model import READY_MS, Snapshot, Source, past_days
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import RESEND_AFTER_MS
-from purser.work.sweeper import SWEEP_INTERVAL_MS
+from purser.work.sweeper import SENDING_S, SWEEP_INTERVAL_MS
 from tests.support.backfills import NOON, PAUSE_MS, Past
 from tests.support.crashes import Killed
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, World
@@ -444,7 +444,7 @@ class TestSweeping:
         past.queue.messages.clear()
         assert past.sweep() == 4
         waits = [message.visible_at - past.clock() for message in past.queue.messages]
-        assert waits == [0, PAUSE_MS, 2 * PAUSE_MS, 3 * PAUSE_MS]
+        assert waits == [SENDING_S * 1000, PAUSE_MS, 2 * PAUSE_MS, 3 * PAUSE_MS]
         assert past.queue.messages[0].body == '{"tradingAccountId": "key-0"}'
         past.recover()
         assert past.records == {}

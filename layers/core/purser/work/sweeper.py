@@ -19,6 +19,9 @@ BATCH = 10
 SWEEP_INTERVAL_MS = 5 * 60 * 1000
 """The interval of the sweeps (template.yaml, JobSweeper)."""
 
+SENDING_S = 5
+"""The time in which the items of a batch are written again once their messages are sent. No worker has them before."""
+
 
 class Sweep(Protocol):
     """The sweeper of one kind."""
@@ -54,7 +57,8 @@ def raise_collected(message: str, failures: list[Exception]) -> None:
 class Enqueuer(Generic[T]):
     """Enqueues items of one kind, ``interval_ms`` apart. ``now`` gives Unix milliseconds.
 
-    An item that is enqueued is due again after ``resend_after_ms``, in case its message is lost.
+    An item that is enqueued is due again after ``resend_after_ms``, in case its message is lost. One whose message was
+    never sent, because the process was killed, is due in the next sweep.
     """
 
     def __init__(
@@ -95,7 +99,7 @@ class Enqueuer(Generic[T]):
             now, claimed = self._now(), False
             if now >= until:
                 return
-            queued = item.queued(now + self._resend_after_ms)
+            queued = item.queued(now + SWEEP_INTERVAL_MS)
             with collecting(failures):
                 claimed = self._store.advance(queued)
             if claimed:
@@ -104,12 +108,16 @@ class Enqueuer(Generic[T]):
     def _send_batch(self, batch: list[T], delay_s: int, failures: list[Exception]) -> None:
         """Send the messages of claimed items, or leave the items to the next sweep."""
         try:
-            self._queue.send((item.message for item in batch), delay_s=delay_s)
+            self._queue.send((item.message for item in batch), delay_s=max(delay_s, SENDING_S))
         except Exception:
-            for item in batch:
-                with collecting(failures):
-                    self._store.advance(item.queued(self._now()))
+            self._set_due(batch, self._now(), failures)
             raise
+        self._set_due(batch, self._now() + self._resend_after_ms, failures)
+
+    def _set_due(self, batch: list[T], due_at: int, failures: list[Exception]) -> None:
+        for item in batch:
+            with collecting(failures):
+                self._store.advance(item.queued(due_at))
 
 
 class Sweeper(Generic[T]):
