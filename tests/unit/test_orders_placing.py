@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -21,7 +22,7 @@ from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, OrderType, Side
 from purser.orders.intents import CERTAINTY_MS, ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
-from purser.orders.placing import STUCK_LIFETIME_MS
+from purser.orders.placing import STUCK_LIFETIME_MS, TRIGGERING_MS, Placement
 from tests.support.crashes import Killed
 from tests.support.intents import RUN_LIMIT_MS, USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
@@ -312,6 +313,14 @@ def test_a_failure_to_cancel_is_no_answer_that_there_is_nothing(account: Account
         account.desk.cancel(account.credential, SYMBOL, "unknown", conditional=False)
 
 
+def test_a_new_order_beside_a_stop_of_the_users_is_undone(account: Account) -> None:
+    """The user has placed it after the entry. It is for whatever they trade, and may be moved or cancelled."""
+    between(account, ALGO_ORDER, lambda: account.hand(stop_by_hand(16000)))
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
+    assert [order.client_id for order in account.open_orders] == ["stop-by-hand"]
+
+
 def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Account) -> None:
     account.order(stop=STOP, take_profits=(D(21000), D(22000)))
     first, second = account.open(Role.TAKE_PROFIT)
@@ -370,6 +379,27 @@ def test_a_late_take_profit_that_cannot_be_placed_now_does_not_close_the_positio
     account.world.reconcile(2)
     assert account.position == D("0.05")
     assert [len(account.open(role)) for role in (Role.STOP, Role.TAKE_PROFIT)] == [1, 2]
+
+
+def test_a_take_profit_that_rests_as_a_limit_order_is_found_when_it_was_executed(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-2021, skip=1)
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.price(21000)
+    account.trade("0.1")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.1"), [])
+    assert account.intent().state is State.DONE
+
+
+def test_a_take_profit_that_is_stuck_is_not_placed_again_for_less(account: Account) -> None:
+    end_in_part(account, stop=STOP, take_profits=(D(21000), D(22000), D(23000)))
+    account.price(21000)
+    account.exchange.futures.algos.stick(1, listed=False)
+    account.price(22000)
+    account.clock.advance(TRIGGERING_MS)
+    account.world.reconcile(1)
+    (third,) = account.open(Role.TAKE_PROFIT)
+    assert (account.position, third.quantity) == (D("0.014"), D("0.014"))
 
 
 def test_a_take_profit_for_which_an_entry_has_filled_too_little_is_not_asked_for_again(account: Account) -> None:
@@ -621,6 +651,35 @@ def test_exits_end_at_the_second_look_if_no_trade_shows_why_the_position_is_gone
     assert account.intent().state is State.DONE
 
 
+def test_exits_end_at_the_first_look_if_the_trades_show_why_the_position_is_gone(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(21000),), stop=STOP)
+    account.price(19500)
+    account.trade("-0.05")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
+def test_a_stop_whose_execution_is_not_found_yet_is_not_missing(account: Account) -> None:
+    account.order(stop=STOP)
+    (stop,) = account.open(Role.STOP)
+    account.price(16990)
+    account.fault(ORDER, "hide", method="GET")
+    with pytest.raises(ExchangeUnavailable):
+        account.desk.find(account.credential, SYMBOL, stop.client_id, conditional=True)
+
+
+@pytest.mark.parametrize(("order_id", "is_on_its_way"), [("7", False), ("", True)])
+def test_a_triggered_order_is_on_its_way_until_the_engine_has_it(
+    account: Account, order_id: str, is_on_its_way: bool
+) -> None:
+    account.order(stop=STOP)
+    (stop,) = account.open(Role.STOP)
+    stop.told = {"algoStatus": "TRIGGERED", "actualOrderId": order_id}
+    (listed,) = account.desk.open_orders(account.credential, TradeType.FUTURES, SYMBOL)
+    assert (listed.triggering_since is not None) == is_on_its_way
+
+
 # ---- a later position of the user's
 
 
@@ -793,7 +852,7 @@ def test_nothing_changes_while_a_trade_cannot_be_read(account: Account) -> None:
 
     account.desk.wire.perform = spoil
     account.world.reconcile(1)
-    assert (account.position, account.open_orders) == (LATER, account.open(Role.TAKE_PROFIT))
+    assert (account.position, len(account.open(Role.TAKE_PROFIT))) == (LATER, 1)
     account.desk.wire.perform = perform
     account.world.reconcile(1)
     assert (account.position, account.open_orders) == (LATER, [])
@@ -859,6 +918,26 @@ def come_late(account: Account, method: str, path: str, skip: int = 0) -> None:
     account.desk.wire.delay = delay
 
 
+def test_every_change_is_sent_with_the_window_after_which_the_venue_refuses_it(account: Account) -> None:
+    windows: dict[tuple[str, str], set[str]] = {}
+    perform = account.desk.wire.perform
+
+    def note(call: Request, is_late: bool) -> Answer:
+        if call.method != "GET":
+            sent = parse_qs(f"{call.query}&{call.body}")
+            windows.setdefault((call.method, call.path), set()).update(sent.get("recvWindow", ["none"]))
+        return perform(call, is_late)
+
+    account.desk.wire.perform = note
+    account.trade("0.03")
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.trade("-0.05")
+    account.world.reconcile(1)
+    changes = {("POST", ORDER), ("POST", ALGO_ORDER), ("DELETE", ORDER), ("DELETE", ALGO_ORDER)}
+    assert windows.keys() == changes | {("DELETE", "/fapi/v1/allOpenOrders"), ("DELETE", "/fapi/v1/algoOpenOrders")}
+    assert set().union(*windows.values()) == {str(SENDING_WINDOW_MS)}
+
+
 @pytest.mark.parametrize("path", ["/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"])
 def test_a_late_cancelling_does_not_meet_the_new_order(account: Account, path: str) -> None:
     account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.01"), price=D(19000)))
@@ -875,6 +954,16 @@ def test_a_late_closing_does_not_meet_the_new_position(account: Account) -> None
     account.order(stop=STOP)
     account.clock.advance(10_000)
     assert account.position == D("0.05")
+
+
+def test_a_late_closing_does_not_meet_a_position_that_is_opened_after_a_refusal(account: Account) -> None:
+    account.trade("0.03")
+    come_late(account, "POST", ORDER)
+    account.fault(ORDER, "reject", method="POST", code=-4131)
+    assert account.order(stop=STOP).state is State.FAILED
+    answered = account.position
+    account.clock.advance(10_000)
+    assert account.position == answered
 
 
 def test_a_cleared_symbol_is_answered_when_nothing_can_happen_any_more(account: Account) -> None:
@@ -915,6 +1004,32 @@ def test_a_request_that_has_no_time_left_for_its_entry_cancels_nothing(account: 
     account.desk.wire.perform = perform_slowly
     assert account.order(EntryType.LIMIT, price=D(19500)).state is State.FAILED
     assert len(account.open_orders) == 1
+
+
+def test_an_entry_is_not_sent_after_a_clearing_that_took_too_long(account: Account) -> None:
+    perform = account.desk.wire.perform
+
+    def perform_slowly(call: Request, is_late: bool) -> Answer:
+        account.clock.advance(11_000 if call.path == "/fapi/v1/algoOpenOrders" else 0)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = perform_slowly
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
+
+
+def test_a_closing_that_has_begun_is_completed_although_no_time_is_left_for_the_entry(account: Account) -> None:
+    account.trade("0.03")
+    account.depth("0.002")
+    perform = account.desk.wire.perform
+
+    def perform_slowly(call: Request, is_late: bool) -> Answer:
+        account.clock.advance(700 if (call.method, call.path) == ("POST", ORDER) else 0)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = perform_slowly
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
 
 
 def test_a_request_for_a_clearing_ends_in_time_although_no_call_is_answered(account: Account) -> None:
@@ -1142,6 +1257,14 @@ def test_a_clearing_closes_a_position_that_readings_do_not_show_yet(account: Acc
     assert account.position == 0
 
 
+def test_a_clearing_is_answered_although_readings_still_show_the_position(account: Account) -> None:
+    account.trade("0.03")
+    account.fault(POSITION, "lag", times=2)
+    account.trade("-0.03")
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.position == 0
+
+
 def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_given_up(account: Account) -> None:
     account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
     account.fault(POSITION, "http_503", times=1000)
@@ -1187,6 +1310,50 @@ def test_an_entry_that_look_ups_miss_is_cancelled_before_it_is_given_up(account:
     account.world.reconcile(1)
     assert account.open_orders == []
     assert account.intent().state is State.FAILED
+
+
+def test_an_order_that_is_given_up_leaves_the_exits_of_the_one_that_gave_way(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process crashed before it had cleared anything."""
+
+    def crash(*_: object) -> None:
+        raise Killed
+
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP, take_profits=(D(21000),))
+    before = account.open_orders
+    with monkeypatch.context() as patched:
+        patched.setattr(Placement, "place", crash)
+        with pytest.raises(Killed):
+            account.order(stop=STOP)
+    account.world.reconcile(1)
+    assert [account.intent(name).state for name in ("order-0", "order-1")] == [State.RESTING, State.FAILED]
+    assert account.open_orders == before
+
+
+def test_an_order_that_is_given_up_leaves_the_exits_of_the_user(account: Account) -> None:
+    account.fault(ORDER, "timeout_before", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    assert account.order(EntryType.LIMIT, price=D(19500), stop=STOP).state is State.UNKNOWN
+    account.hand(stop_by_hand(18000))
+    account.world.reconcile(1)
+    assert account.intent().state is State.FAILED
+    assert [order.client_id for order in account.open_orders] == ["stop-by-hand"]
+
+
+def test_an_entry_whose_id_is_in_use_has_arrived(account: Account) -> None:
+    """Something in between has sent it twice."""
+    account.fault(ORDER, "reject", method="POST", code=-4116, skip=1)
+    perform = account.desk.wire.perform
+
+    def send_twice(call: Request, is_late: bool) -> Answer:
+        if (call.method, call.path) == ("POST", ORDER):
+            perform(call, is_late)
+        return perform(call, is_late)
+
+    account.desk.wire.perform = send_twice
+    assert account.order(stop=STOP).state is State.RESTING
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
 
 
 # ---- old orders: the venue does not find those that ended without a fill
@@ -1279,6 +1446,21 @@ def test_exits_of_an_old_entry_that_is_not_found_stay_if_it_may_have_been_execut
     account.price(19500)
     account.world.reconcile(1)
     assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
+
+
+def test_exits_of_an_old_entry_that_is_executed_in_part_stay_although_it_is_not_found(
+    account: Account, days_later: Callable[[int], None]
+) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    account.depth("0.03")
+    account.price(19500)
+    account.depth("0")
+    account.world.reconcile(1)
+    days_later(4)
+    for path in (ORDER, "/fapi/v1/openOrders", "/fapi/v1/allOrders"):
+        account.fault(path, "hide", method="GET", times=1000)
+    account.world.reconcile(1)
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.03"), 1)
 
 
 # ---- an entry that was executed in part
