@@ -123,7 +123,7 @@ class FakeExecutions:
         begun = [each for each in self.known(job).values() if each.job_id == job.id]
         for execution in (*begun, *failed):
             self.counts[execution.outcome] += 1
-            counted = execution.outcome if execution.status.may_change else None
+            counted = execution.outcome if execution.may_change else None
             self._put(replace(execution, counted=counted))
 
     def open_symbols(self, trading_account_id: str) -> Sequence[str]:

@@ -715,6 +715,18 @@ def test_a_closing_that_outlives_its_job_is_completed_and_counted_anew(account: 
     assert (account.counts(), account.position) == ({"OPEN": 1, "CLOSED": 1}, D(0))
 
 
+def test_a_closing_that_a_refused_key_has_delayed_is_counted_anew(account: FollowedAccount) -> None:
+    account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
+    job = account.exit(2)
+    account.control.fault("/", "reject", 1000, apiKey=account.api_key, code=-2015)
+    account.deliver(job)
+    assert account.counts() == {"OPEN": 1, "SKIPPED/KEY": 1}
+    account.control.clear_faults()
+    account.world.reconcile(1)
+    assert account.execution_of(job).outcome == ("CLOSED", None)
+    assert (account.counts(), account.position) == ({"OPEN": 1, "CLOSED": 1}, D(0))
+
+
 def rest(account: FollowedAccount) -> ExecutionJob:
     job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900), expires_at=account.clock() + 3_600_000)
     account.deliver(job)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from purser.errors import ExchangeError, NotFound, RequestInFlight, Unfinished
-from purser.executions.executor import FIRST_RETRY_S
 from purser.executions.ports import ExecutionStore
 from purser.follows.model import TradeClosing
 from purser.orders.intents import ORDER_TIME_MS
 from purser.orders.service import Orders
 from purser.ports import Access
+
+FIRST_RETRY_S = 5
+RETRY_GROWTH = 8
+"""A closing is tried again after 5 s, 40 s, 5 min and 43 min, which outlasts most outages of an exchange."""
 
 
 class StoppedTrades:
@@ -42,4 +45,5 @@ class StoppedTrades:
             pass
         after = self._executions.intent(*closing.key)
         if after is not None and not after.state.is_final and not after.is_closing:
-            raise Unfinished("the trade is not closing yet", retry_after=FIRST_RETRY_S)
+            retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, closing.attempts - 1)
+            raise Unfinished("the trade is not closing yet", retry_after=retry_after)

@@ -109,11 +109,6 @@ class ExecutionStatus(StrEnum):
         """Return whether an executor has nothing left to do."""
         return self not in (ExecutionStatus.SENDING, ExecutionStatus.UNKNOWN)
 
-    @property
-    def may_change(self) -> bool:
-        """Return whether an execution that is counted may still come to something else."""
-        return not self.is_settled or self in (ExecutionStatus.RESTING, ExecutionStatus.FAILED)
-
 
 Outcome = tuple[str, str | None]
 """A status and a reason, as they are counted."""
@@ -163,6 +158,13 @@ class Execution:
     def outcome(self) -> Outcome:
         """What the execution counts as: its status and reason."""
         return self.status.value, self.reason.value if self.reason else None
+
+    @property
+    def may_change(self) -> bool:
+        """Return whether it may still come to something else. A closing does, even if the key was refused at first."""
+        closes, status = self.trade_id is not None, self.status
+        may_change = status in (ExecutionStatus.RESTING, ExecutionStatus.FAILED)
+        return may_change or not status.is_settled or (closes and status is ExecutionStatus.SKIPPED)
 
     @property
     def intent_id(self) -> str:

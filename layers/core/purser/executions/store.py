@@ -210,7 +210,7 @@ class DynamoExecutionStore:
             item = _item(replace(execution, counted=execution.outcome))
             write.add(self._table.putting(item, condition=NEW), refused=ExecutionChanged)
         for execution in begun:
-            if execution.status.may_change:
+            if execution.may_change:
                 write.add(self._counted(execution), refused=ExecutionChanged)
         if counts := Counter(each.outcome for each in (*begun, *failed)):
             write.add(counting(self._strategies, job.signal_id, job.id, counts))
