@@ -33,6 +33,8 @@ from tests.support.ledger import (
 STORE = "purser.ledger.store.wallet_store.DynamoWalletStore"
 AT_ONCE = 50
 ROUNDS = scaled(4)
+DEPOSITS = scaled(60, long=AT_ONCE)
+"""The deposits that race a close. All of them change one item, so each of them costs more the more there are."""
 CLOSING_MS = 300
 
 
@@ -92,8 +94,8 @@ def test_a_close_racing_deposits_refuses_either_the_close_or_all_deposits(table:
     for round_ in range(ROUNDS * 2):
         it = bed(table)
         wallet = it.wallet(allow_negative=dealer)
-        calls: list[Callable[[], Any]] = [_deposit(table, wallet) for _ in range(AT_ONCE)]
-        calls.insert((AT_ONCE * round_) // (ROUNDS * 2), partial(it.wallets.close, ADMIN, wallet.id))
+        calls: list[Callable[[], Any]] = [_deposit(table, wallet) for _ in range(DEPOSITS)]
+        calls.insert((DEPOSITS * round_) // (ROUNDS * 2), partial(it.wallets.close, ADMIN, wallet.id))
         found = outcomes(calls)
         (close,) = [
             a
@@ -104,10 +106,10 @@ def test_a_close_racing_deposits_refuses_either_the_close_or_all_deposits(table:
         status = it.wallets.existing(wallet.id).status
         if isinstance(close, Wallet):
             assert (landed, status) == (0, WalletStatus.CLOSED)
-            assert sum(isinstance(answer, WalletClosed) for answer in found) == AT_ONCE
+            assert sum(isinstance(answer, WalletClosed) for answer in found) == DEPOSITS
         else:
             assert isinstance(close, WalletNotEmpty)
-            assert (landed, status) == (AT_ONCE, WalletStatus.ACTIVE)
+            assert (landed, status) == (DEPOSITS, WalletStatus.ACTIVE)
         assert it.balance(wallet.id, "USDT") == landed
 
 
@@ -252,7 +254,7 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
     it = bed(table)
     dealer = it.wallet(allow_negative=True)
     touched: dict[str, set[tuple[str, str]]] = {}
-    for client in [it.wallet() for _ in range(scaled(60))]:
+    for client in [it.wallet() for _ in range(scaled(30, long=180))]:
         with recorded() as asked:
             it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
             it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
