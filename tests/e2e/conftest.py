@@ -14,6 +14,7 @@ from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import Served, StripeControl
 from local.doubles.stripe.keys import Keys
+from purser.plans.model import CATALOG
 from tests.support import chromium, local_system
 from tests.support.local_system import subject_of
 from tests.support.samples import Catalog
@@ -131,10 +132,9 @@ def new_subject(
 
 
 def _grant(url: str, admin: str, user_id: str, plan: str) -> None:
-    plans = requests.get(f"{url}/v1/pub/subscription/list", timeout=60).json()["items"]
     answer = requests.put(
         f"{url}/v1/admin/account/user/{user_id}/subscription",
-        json={"subscriptionId": next(each["id"] for each in plans if each["name"] == plan)},
+        json={"subscriptionId": next(each.id for each in CATALOG if each.name == plan)},
         headers={"Authorization": f"Bearer {admin}"},
         timeout=60,
     )

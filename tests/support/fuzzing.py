@@ -31,7 +31,7 @@ Sample = Callable[["World"], Sequence[Any]]
 
 
 class World:
-    """A new user with a plan, a new admin, and their things, each of which is created when it is first used."""
+    """A new user with a plan, an admin, and their things, each of which is created when it is first used."""
 
     def __init__(self, system: Running) -> None:
         self._system = system
@@ -39,6 +39,12 @@ class World:
         self._paper = PaperControl(system.stack["paperUrl"])
         # All of the system's tests share one address, and its budget at the exchange.
         self._paper.limits(spot=BOUNDLESS, futures=BOUNDLESS)
+
+    def anew(self) -> World:
+        """Return a world with a new user and things of its own, and with the admin of this one."""
+        world = World(self._system)
+        world.admin, world.plans = self.admin, self.plans
+        return world
 
     def headers(self, operation: Mapping[str, Any], *, as_new: bool) -> dict[str, str]:
         """Return the headers of the admin for admin routes, else of the user. ``as_new`` uses a token only once."""
