@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from purser import errors as e
 from purser.bootstrap.executions import executions
 from purser.bootstrap.strategies import follows
-from purser.executions.schemas import ExecutionAnswer, ExecutionPage
+from purser.executions.schemas import ExecutionPage, execution_answer
 from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point
@@ -77,7 +77,7 @@ def list_executions(id: FollowId, caller: SignedIn, limit: Limit = 100, nextToke
     listed = f"executions:{id}"
     rows, position = executions().page(caller.user_id, id, page_position(listed, nextToken, SIGNAL_POSITION), limit)
     return ExecutionPage(
-        items=[ExecutionAnswer.model_validate(row) for row in rows],
+        items=[execution_answer(row) for row in rows],
         nextToken=page_token(listed, position) if position else None,
     )
 

@@ -10,11 +10,15 @@ import pytest
 
 from purser.aws.tables import Table
 from purser.errors import Contended
-from purser.exchanges.orders import Order
-from purser.orders.intents import Intent, OrderLock, State
+from purser.exchanges.orders import Order, OrderStatus, Side
+from purser.orders.ended import EndedTrade
+from purser.orders.intents import Intent, OrderLock, State, StrategyTrade
+from purser.orders.model import EntryType, ManualOrder
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
-from purser.orders.store import DynamoIntentStore
+from purser.orders.store import ENDED_TRADES, DynamoIntentStore
 from purser.work.model import Postponed
+from purser.work.ports import WorkStore
+from purser.work.store import DynamoWorkStore
 from tests.support.crashes import Scissors
 from tests.support.intents import FakeIntents
 
@@ -25,6 +29,15 @@ BTC = "BTC/USDT"
 @pytest.fixture
 def store(tables: dict[str, str] | None) -> IntentStore:
     return DynamoIntentStore(Table(tables["ORDERS_TABLE"])) if tables else FakeIntents(Scissors())
+
+
+@pytest.fixture
+def ended(store: IntentStore, tables: dict[str, str] | None) -> WorkStore[EndedTrade]:
+    """The ended trades that the store notes."""
+    if isinstance(store, FakeIntents):
+        return store.ended_trades
+    assert tables is not None
+    return DynamoWorkStore(Table(tables["ORDERS_TABLE"]), ENDED_TRADES)
 
 
 @pytest.fixture
@@ -208,3 +221,61 @@ def test_a_failed_intent_hands_its_lock_back(store: IntentStore, account: str) -
     assert store.get(account, resting.id) == resting
     with pytest.raises(OrderLockLost):
         store.keep(resting, back, failed=failed)
+
+
+def a_trade(account: str, filled: int) -> Intent:
+    """Return the open trade of a follow."""
+    order = ManualOrder(BTC, EntryType.LIMIT, Side.BUY, Decimal(2), price=Decimal(20000))
+    strategy = StrategyTrade(
+        "Trend", "BINANCE", BTC, "BUY", 2, "strategy", "follow", Decimal("199.25"), Decimal("19999.5")
+    )
+    entry = Order(
+        id="1", client_id="x", symbol=BTC, timestamp=NOW, type="limit", time_in_force=None, post_only=False,
+        reduce_only=False, side="buy", price=None, stop_price=None, amount=Decimal(2), cost=Decimal(0), average=None,
+        filled=Decimal(filled), remaining=None, status=OrderStatus.CLOSED,
+    )  # fmt: skip
+    return replace(an_intent(account), order=order, placed=(entry,), strategy=strategy, signal_id="signal")
+
+
+def ends_of(ended: WorkStore[EndedTrade], account: str) -> list[EndedTrade]:
+    return [each for each in ended.due(NOW + 1) if each.trading_account_id == account]
+
+
+def test_a_trade_that_ends_leaves_its_books_to_be_closed(
+    store: IntentStore, ended: WorkStore[EndedTrade], account: str
+) -> None:
+    trade = a_trade(account, filled=1)
+    store.begin(trade, a_lock(trade))
+    assert store.get(account, trade.id) == trade
+    resting = trade.at(State.RESTING, NOW)
+    store.keep(resting, a_lock(trade, version=2))
+    assert ends_of(ended, account) == []
+    store.finish(trade.at(State.DONE, NOW + 1), a_lock(trade, version=2))
+    (left,) = ends_of(ended, account)
+    assert (left.user_id, left.intent_id, left.ended_at, left.due_at) == ("user", trade.id, NOW + 1, NOW + 1)
+    assert ended.finish(left)
+    assert ends_of(ended, account) == []
+
+
+def test_a_trade_that_gives_way_leaves_its_books_to_be_closed(
+    store: IntentStore, ended: WorkStore[EndedTrade], account: str
+) -> None:
+    trade, next_one = a_trade(account, filled=1), an_intent(account)
+    store.begin(trade, a_lock(trade))
+    store.begin(next_one, a_lock(next_one, version=2), replaced=trade.at(State.DONE, NOW))
+    (left,) = ends_of(ended, account)
+    assert left.intent_id == trade.id
+    # It has its lock back, and ends another time.
+    store.keep(trade.at(State.RESTING, NOW), a_lock(trade, version=3), failed=next_one.at(State.FAILED, NOW))
+    assert ended.advance(left.leased(NOW + 5))
+    store.finish(trade.at(State.DONE, NOW + 1), a_lock(trade, version=3))
+    (again,) = ends_of(ended, account)
+    assert (again.ended_at, again.attempts) == (NOW + 1, 0)
+
+
+@pytest.mark.parametrize("kind", ["manual", "nothing filled"])
+def test_other_intents_have_no_books(store: IntentStore, ended: WorkStore[EndedTrade], account: str, kind: str) -> None:
+    trade = a_trade(account, filled=0) if kind == "nothing filled" else replace(a_trade(account, 1), strategy=None)
+    store.begin(trade, a_lock(trade))
+    store.finish(trade.at(State.DONE, NOW), a_lock(trade))
+    assert ends_of(ended, account) == []

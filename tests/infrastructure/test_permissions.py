@@ -25,6 +25,7 @@ MAY_DECRYPT = {
     "OrderCancellationWorkerRole",
     "ExchangeRole",
     "OrderReconcilerRole",
+    "BookingWorkerRole",
     "ExecutionWorkerRole",
     "PortfolioRole",
     "TradingAccountRole",

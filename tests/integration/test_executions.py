@@ -13,8 +13,11 @@ import pytest
 
 from purser.bootstrap.exchanges import order_desk, public_gateway
 from purser.bootstrap.executions import fan_out_worker
+from purser.bootstrap.orders import order_reconciler
 from purser.bootstrap.strategies import trade_closings
+from purser.clock import now_ms
 from purser.executions.store import LAYOUT
+from purser.orders.intents import WATCH_AFTER_MS
 from purser.signals.store import FAN_OUT_LAYOUT
 from tests.support.aws import Aws
 from tests.support.events import LambdaContext, call, claims
@@ -30,6 +33,8 @@ FUNCTIONS = (
     "execution_worker",
     "account_trade_history",
     "job_sweeper",
+    "booking_sweeper",
+    "booking_worker",
 )
 ENTER = {"action": "ENTER", "side": "LONG", "stop": 19000, "takeProfits": [{"price": 21000, "sharePercent": 100}]}
 SYMBOL = "BTC/USDT"
@@ -66,10 +71,11 @@ class Desk:
         return str(self.ask("signal_admin", "POST", f"/v1/admin/strategy/{strategy_id}/signal", body)["signalId"])
 
     def deliver(self) -> None:
-        """Deliver all messages of both queues, once."""
+        """Deliver all messages of the queues, once."""
         queues = {
             "signal_fan_out_worker": self.aws.signal_queue_url,
             "execution_worker": self.aws.execution_queue_url,
+            "booking_worker": self.aws.booking_queue_url,
         }
         for function, queue in queues.items():
             while received := self.sqs.receive_message(QueueUrl=queue, AttributeNames=["All"]).get("Messages"):
@@ -78,6 +84,14 @@ class Desk:
                     answer = self.handlers[function].handler(event, LambdaContext())
                     assert answer == {"batchItemFailures": []}
                     self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def end_trades(self, user: Trader) -> None:
+        """Let the reconciler find that a user's trades have ended, and close their books."""
+        for lock in order_reconciler()._store.locks.due(now_ms() + WATCH_AFTER_MS):
+            if lock.trading_account_id == user.id:
+                order_reconciler()._runner.reconcile(lock, now_ms() + 20_000)
+        self.handlers["booking_sweeper"].handler({"detail": {}}, LambdaContext())
+        self.deliver()
 
     def executions(self, user: Trader, follow_id: str, **query: str) -> Any:
         path = f"/v1/priv/strategy/follow/{follow_id}/execution/list"
@@ -115,7 +129,7 @@ def market(desk: Desk, paper: Paper) -> None:
     paper.prices(BTC_USDT="20000")
     for gateway in (order_desk(), public_gateway()):
         gateway._tickers = type(gateway._tickers)(gateway._tickers._lifetime)
-    for queue in (desk.aws.signal_queue_url, desk.aws.execution_queue_url):
+    for queue in (desk.aws.signal_queue_url, desk.aws.execution_queue_url, desk.aws.booking_queue_url):
         with suppress(desk.sqs.exceptions.PurgeQueueInProgress):
             desk.sqs.purge_queue(QueueUrl=queue)
 
@@ -162,6 +176,28 @@ def test_followers_trade_a_signal_each_by_their_own_risk(desk: Desk, strategy: s
         "items": [before],
         "nextToken": None,
     }
+
+
+def test_a_trade_that_its_stop_has_ended_has_a_result(desk: Desk, strategy: str, paper: Paper) -> None:
+    user, follow = desk.follower(strategy)
+    desk.send(strategy, ENTER)
+    desk.deliver()
+    (before,) = desk.executions(user, follow)["items"]
+    assert "result" not in before
+    paper.prices(BTC_USDT="19000")
+    desk.end_trades(user)
+    (execution,) = desk.executions(user, follow)["items"]
+    result = execution["result"]
+    assert (result["reason"], result["amount"], result["entryPrice"], result["exitPrice"]) == (
+        "STOP",
+        0.175,
+        20000,
+        19000,
+    )
+    assert (result["profit"], result["funding"], result["otherFees"]) == (-175, 0, [])
+    assert result["netProfit"] == pytest.approx(-175 - result["fees"])
+    assert -1 < result["r"] < 0
+    assert desk.handlers["booking_sweeper"].handler({"detail": {}}, LambdaContext()) == {"queued": 0}
 
 
 def test_messages_that_come_twice_trade_once_and_leave_no_work(desk: Desk, strategy: str) -> None:

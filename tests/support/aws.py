@@ -32,6 +32,7 @@ class Aws:
     signal_event_queue_url: str
     signal_queue_url: str
     execution_queue_url: str
+    booking_queue_url: str
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def account() -> Iterator[Aws]:
     """Create the tables, the key and the queues, and name them in the environment."""
     with pytest.MonkeyPatch.context() as patch:
         names = ("snapshots", "cancellations", "billing", "backfills", "orders", "signal-events", "signals")
-        queues = map(_queue, (*names, "executions"))
+        queues = map(_queue, (*names, "executions", "bookings"))
         aws_stack = Aws(_tables(), _key(), *queues)
         for name, table in aws_stack.tables.items():
             patch.setenv(name, table)
@@ -52,6 +53,7 @@ def account() -> Iterator[Aws]:
         patch.setenv("SIGNAL_EVENT_QUEUE_URL", aws_stack.signal_event_queue_url)
         patch.setenv("SIGNAL_QUEUE_URL", aws_stack.signal_queue_url)
         patch.setenv("EXECUTION_QUEUE_URL", aws_stack.execution_queue_url)
+        patch.setenv("BOOKING_QUEUE_URL", aws_stack.booking_queue_url)
         yield aws_stack
 
 

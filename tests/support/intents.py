@@ -20,6 +20,7 @@ from purser.exchanges.ccxt_gateway import Call
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import NewOrder, Order
+from purser.orders.ended import EndedTrade, ended_trade
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.placing import Placement
@@ -56,6 +57,7 @@ class FakeIntents:
     def __init__(self, scissors: Scissors) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
         self.locks = FakeWorkStore[OrderLock]()
+        self.ended_trades = FakeWorkStore[EndedTrade]()
         self._scissors = scissors
 
     @property
@@ -75,7 +77,7 @@ class FakeIntents:
             self.locks.put(lock)
             self.intents[key] = intent
             if replaced is not None:
-                self.intents[replaced.trading_account_id, replaced.id] = replaced
+                self._put(replaced)
             also()
 
         self._scissors.cut(write)
@@ -99,10 +101,17 @@ class FakeIntents:
         def write() -> None:
             if not move():
                 raise OrderLockLost
-            self.intents.update({(intent.trading_account_id, intent.id): intent for intent in intents})
+            for intent in intents:
+                self._put(intent)
             also()
 
         self._scissors.cut(write)
+
+    def _put(self, intent: Intent) -> None:
+        self.intents[intent.trading_account_id, intent.id] = intent
+        ended = ended_trade(intent)
+        if ended is not None:
+            self.ended_trades.put(ended)
 
 
 class FakeAccess:

@@ -22,6 +22,7 @@ from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from purser.signals.model import Level, Mode, State, TakeProfit
 from purser.strategies.model import Direction
 from purser.trading_accounts.model import TradingLimits
+from tests.support.books import FakeResults
 from tests.support.crashes import Killed
 from tests.support.executions import PRICE, SYMBOL, FollowedAccount
 from tests.support.fakes import FakeClock
@@ -605,9 +606,9 @@ def test_an_entry_that_a_close_signal_withdraws_was_not_executed(account: Follow
     job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900))
     account.executor.execute(job)
     account.executor.execute(account.exit(2))
-    listed = Executions(account.store, FoundFollow(account.follow), account.clock)
+    listed = Executions(account.store, FoundFollow(account.follow), FakeResults(), account.clock)
     page, _ = listed.page(USER_ID, account.follow.id, None, 10)
-    assert [each.status for each in page] == [ExecutionStatus.CLOSED, ExecutionStatus.FAILED]
+    assert [each.execution.status for each in page] == [ExecutionStatus.CLOSED, ExecutionStatus.FAILED]
 
 
 def test_an_entry_that_rested_is_listed_as_executed_then(account: FollowedAccount) -> None:
@@ -615,9 +616,9 @@ def test_an_entry_that_rested_is_listed_as_executed_then(account: FollowedAccoun
     account.control.prices(BTC_USDT="19900")
     account.clock.advance(15_000)
     account.world.reconcile(1)
-    listed = Executions(account.store, FoundFollow(account.follow), account.clock)
+    listed = Executions(account.store, FoundFollow(account.follow), FakeResults(), account.clock)
     ((only,), _) = listed.page(USER_ID, account.follow.id, None, 10)
-    assert only.status is ExecutionStatus.OPEN
+    assert only.execution.status is ExecutionStatus.OPEN
 
 
 def test_a_key_that_is_refused_with_the_order_is_a_reason(account: FollowedAccount) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from purser.batches import RETURN_AFTER_S
 from purser.billing import model as billing
+from purser.books import service as books
 from purser.disconnecting import model as disconnecting
 from purser.executions import model as executions
 from purser.executions.executor import WORKING_MS
@@ -38,13 +39,15 @@ RESENT_AFTER = {
     "BackfillQueue": RESEND_AFTER_MS,
     "SignalQueue": signals.RESEND_AFTER_MS,
     "ExecutionQueue": executions.RESEND_AFTER_MS,
+    "BookingQueue": books.RESEND_AFTER_MS,
 }
 FINISHED_BY_DEADLINE = {"CancellationQueue"}
 """Queues whose items are tried until their deadline, however often that is."""
 
 
 def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
-    assert RESENT_AFTER.keys() == queues_of("JobSweeper") - FINISHED_BY_DEADLINE
+    swept = queues_of("JobSweeper") | queues_of("BookingSweeper")
+    assert RESENT_AFTER.keys() == swept - FINISHED_BY_DEADLINE
     assert {name: QUEUES[name]["VisibilityTimeout"] * 1500 for name in RESENT_AFTER} == RESENT_AFTER
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
 
@@ -61,6 +64,7 @@ LEASES = {
     "BalanceBackfillWorker": LEASE_MS,
     "SignalFanOutWorker": signals.LEASE_MS,
     "ExecutionWorker": executions.LEASE_MS,
+    "BookingWorker": books.LEASE_MS,
 }
 
 

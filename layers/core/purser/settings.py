@@ -84,6 +84,8 @@ class Settings(BaseModel):
     signal_max_receives: int = Field(default=5, gt=0)
     execution_queue_url: str = ""
     execution_max_receives: int = Field(default=5, gt=0)
+    booking_queue_url: str = ""
+    booking_max_receives: int = Field(default=5, gt=0)
     user_pool_id: str = ""
     page_token_key: str = ""
     user_pool_client_id: str = ""

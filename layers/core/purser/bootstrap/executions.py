@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, queue, recording, table
+from purser.bootstrap.books import results
 from purser.bootstrap.exchanges import order_desk, public_gateway
 from purser.bootstrap.orders import orders
 from purser.bootstrap.signals import signals
@@ -35,7 +36,7 @@ def executions() -> Executions:
     """The use case of a follow's executions."""
     from purser.executions.service import Executions
 
-    return Executions(_executions(), _follows(), now_ms)
+    return Executions(_executions(), _follows(), results(), now_ms)
 
 
 @kept

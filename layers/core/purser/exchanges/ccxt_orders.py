@@ -24,6 +24,7 @@ from purser.exchanges.order_wire import (
     parse_capacity,
     parse_conditional,
     parse_contracts,
+    parse_funding,
     parse_margin,
     parse_order,
     parse_position_reading,
@@ -35,6 +36,7 @@ from purser.exchanges.orders import (
     SENDING_WINDOW_MS,
     Capacity,
     Contract,
+    Funding,
     LeverageBracket,
     Margin,
     MarginType,
@@ -46,7 +48,7 @@ from purser.exchanges.orders import (
     Refusal,
     Trade,
 )
-from purser.exchanges.wire import amount_of, confirm, each_row, total_of_all_assets
+from purser.exchanges.wire import amount_of, confirm, each_row, rows, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +89,9 @@ BRACKETS = Call("fapiprivate_get_leveragebracket", _FUTURES, 1)
 LEVERAGE = Call("fapiprivate_post_leverage", _FUTURES, 1)
 MARGIN_TYPE = Call("fapiprivate_post_margintype", _FUTURES, 1)
 
+FUNDINGS = Call("fapipublic_get_fundingrate", _FUTURES, 0)
+"""It has no weight, but a limit of its own: 500 in five minutes for each address."""
+
 HEDGE_MODE = "The account is in hedge mode. Purser trades in one-way mode only; the venue's settings change it."
 
 HISTORY_WEEK_MS = 7 * DAY_MS - 60_000
@@ -120,6 +125,7 @@ class CcxtOrderDesk(CcxtGateway):
         self._contracts: BriefCache[TradeType, dict[tuple[str, str], Contract]] = BriefCache(LISTING_LIFETIME)
         self._every_spot_market: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
         self._brackets: BriefCache[str, list[LeverageBracket]] = BriefCache(LISTING_LIFETIME)
+        self._fundings: BriefCache[tuple[str, int, int], list[Funding]] = BriefCache(LISTING_LIFETIME)
 
     def contract(self, symbol: str) -> Contract:
         base, _, quote = symbol.partition("/")
@@ -184,6 +190,52 @@ class CcxtOrderDesk(CcxtGateway):
                 return trades
             following = int(trades[-1].id) + 1
         return []
+
+    def trades_between(self, credential: ApiCredential, symbol: str, since: int, until: int) -> list[Trade]:
+        """Return a contract's trades in a range of time, oldest first, in a request for each week.
+
+        A trade that cannot be read is an error.
+        """
+        market = {"symbol": self._readable_id(symbol, _FUTURES), "limit": str(LONGEST_PAGE)}
+        read = partial(_every_row, partial(parse_trade, symbol))
+        found: dict[str, Trade] = {}
+        start = since
+        while start <= until:
+            end = min(until, start + HISTORY_WEEK_MS)
+            page = self._ask(
+                TRADES[_FUTURES], read, credential, market | {"startTime": str(start), "endTime": str(end)}
+            )
+            found.update({trade.id: trade for trade in page})
+            newest = max((trade.timestamp for trade in page), default=end)
+            # A full page has the oldest of its week.
+            start = newest if len(page) >= LONGEST_PAGE and newest > start else end + 1
+        return sorted(found.values(), key=lambda trade: (trade.timestamp, int(trade.id)))
+
+    def order(self, credential: ApiCredential, symbol: str, order_id: str) -> Order | None:
+        """Return a contract's plain order by the venue's id, or None."""
+        market = {"symbol": self._readable_id(symbol, _FUTURES)}
+        try:
+            return self._ask(FIND, partial(parse_order, symbol), credential, market | {"orderId": order_id})
+        except ExchangeBadRequest as refusal:
+            if refusal.venue_code == Refusal.ORDER_NOT_FOUND:
+                return None
+            raise
+
+    def fundings(self, symbol: str, since: int, until: int) -> list[Funding]:
+        """Return the fundings of a contract in a past range of time, oldest first. All accounts share one request."""
+        return self._fundings.get((symbol, since, until), partial(self._read_fundings, symbol, since, until))
+
+    def _read_fundings(self, symbol: str, since: int, until: int) -> list[Funding]:
+        market = {"symbol": self._readable_id(symbol, _FUTURES), "endTime": str(until), "limit": str(LONGEST_PAGE)}
+        found: list[Funding] = []
+        start = since
+        while True:
+            read = partial(_every_row, parse_funding)
+            page = self._ask(FUNDINGS, read, params=market | {"startTime": str(start)})
+            found += page
+            if len(page) < LONGEST_PAGE:
+                return found
+            start = page[-1].time + 1
 
     def _history(
         self, call: Call, parse: Callable[[Any], H | None], credential: ApiCredential, symbol: str, limit: int
@@ -394,6 +446,11 @@ def _each(parse: Callable[[str, Any], T], symbol: str) -> Callable[[Any], list[T
 
 def _untriggered(symbol: str, row: Any) -> Order | None:
     return None if became(row) else parse_conditional(symbol, row)
+
+
+def _every_row(parse: Callable[[Any], T], answer: Any) -> list[T]:
+    """Return what ``parse`` makes of each row. One that cannot be read is an error: its money would be missing."""
+    return [parse(row) for row in rows(answer)]
 
 
 def _read_page(parse: Callable[[Any], H | None], answer: Any) -> tuple[int, int, list[H]]:

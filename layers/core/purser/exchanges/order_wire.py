@@ -12,6 +12,7 @@ from purser.exchanges.orders import (
     Capacity,
     Contract,
     Fee,
+    Funding,
     LeverageBracket,
     Margin,
     Order,
@@ -162,6 +163,11 @@ def parse_trade(symbol: str, row: Any) -> Trade:
         cost=amount_of(row["quoteQty"]) if "quoteQty" in row else price * amount,
         fee=Fee(amount_of(row["commission"]), row["commissionAsset"]),
     )
+
+
+def parse_funding(row: Any) -> Funding:
+    """Read one row of ``fundingRate``."""
+    return Funding(int(row["fundingTime"]), amount_of(row["fundingRate"]), amount_of(row["markPrice"]))
 
 
 def _open_position(answer: Any) -> Any:

@@ -202,6 +202,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Funding:
+    """One funding of a contract: longs paid shorts ``rate`` of the value of their position at ``mark_price``."""
+
+    time: int
+    rate: Decimal
+    mark_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """An open futures position. Margins and PnL are in the quote asset.
 

@@ -446,6 +446,8 @@ class Executor:
             leverage=sized.leverage,
             strategy_id=task.strategy.id,
             follow_id=execution.follow_id,
+            risk=sized.risk,
+            signal_price=signal.limit_price or task.job.price,
         )
         legs = legs_of(order, self._desk.contract(signal.symbol), execution.id, 1)
         return Intent(

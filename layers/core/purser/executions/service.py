@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from purser.books.model import TradeResult
 from purser.errors import Contended, found
 from purser.executions.model import Execution, ExecutionStatus, status_of
 from purser.executions.ports import ExecutionStore
@@ -21,19 +23,37 @@ class FollowFinder(Protocol):
         """Return one of the user's follows, or None."""
 
 
+class Results(Protocol):
+    """The results of trades."""
+
+    def between(self, follow_id: str, first_signal_id: str, last_signal_id: str) -> Mapping[str, TradeResult]:
+        """Return the results of a follow by signal, from the first to the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionView:
+    """An execution, and the result of the trade that it opened, or None as long as the books are open."""
+
+    execution: Execution
+    result: TradeResult | None
+
+
 class Executions:
     """The use case. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, store: ExecutionStore, follows: FollowFinder, now: Callable[[], int]) -> None:
+    def __init__(self, store: ExecutionStore, follows: FollowFinder, results: Results, now: Callable[[], int]) -> None:
         self._store = store
         self._follows = follows
+        self._results = results
         self._now = now
 
-    def page(self, user_id: str, follow_id: str, before: str | None, limit: int) -> tuple[list[Execution], str | None]:
+    def page(
+        self, user_id: str, follow_id: str, before: str | None, limit: int
+    ) -> tuple[list[ExecutionView], str | None]:
         """Return at most ``limit`` executions of a follow, newest first, after the signal ``before``.
 
         Returns:
-            The executions, and the signal after which the next page begins, or None at the end.
+            The executions with their results, and the signal after which the next page begins, or None at the end.
 
         Raises:
             NotFound: the user has no such follow.
@@ -42,7 +62,11 @@ class Executions:
         # One more than asked for tells whether there is a next page.
         listed = self._store.newest(follow.id, before, limit + 1)
         shown = [self._as_it_is(execution) for execution in listed[:limit]]
-        return shown, shown[-1].signal_id if len(listed) > limit else None
+        if not shown:
+            return [], None
+        results = self._results.between(follow.id, shown[-1].signal_id, shown[0].signal_id)
+        views = [ExecutionView(execution, results.get(execution.signal_id)) for execution in shown]
+        return views, shown[-1].signal_id if len(listed) > limit else None
 
     def _as_it_is(self, execution: Execution) -> Execution:
         """Return an execution whose intent may have been completed or undone since it was stored."""

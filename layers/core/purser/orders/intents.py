@@ -83,7 +83,10 @@ LISTED = (State.RESTING, State.DONE, State.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class StrategyTrade:
-    """The strategy that an order was placed for, and the follow that it belongs to. The oldest have no ids."""
+    """The strategy that an order was placed for, and what its result is measured by. The oldest have no ids.
+
+    ``risk`` is the loss at the stop for the whole amount, ``signal_price`` the price at which the strategy enters.
+    """
 
     name: str
     exchange_id: str
@@ -92,6 +95,8 @@ class StrategyTrade:
     leverage: int
     strategy_id: str | None = None
     follow_id: str | None = None
+    risk: Decimal | None = None
+    signal_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

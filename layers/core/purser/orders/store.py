@@ -5,6 +5,7 @@
     OPEN#<shard>            <account id>#<symbol>         the order lock of an intent under way; deleted afterwards
     USER#<user>             MANUAL#<created at>#<id>      an order in the user's trading history; it never expires
     USER#<user>             STRATEGY#<created at>#<id>    an order that was placed for a strategy
+    TO_BOOK#<shard>         <account id>#<intent id>      an ended trade of a strategy, until its books are closed
 
 Intents expire (``expiresAt``) some time after they are final.
 """
@@ -15,6 +16,7 @@ from purser.aws.integrity import identity, stored_data_refused
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
+from purser.orders.ended import EndedTrade, ended_trade
 from purser.orders.intents import HistoryEntry, Intent, OrderLock, history_entry
 from purser.orders.items import history_item, history_of, intent_item, intent_of
 from purser.orders.ports import OrderLockLost, OrderLockTaken
@@ -23,6 +25,9 @@ from purser.work.store import Attributes, DynamoWorkStore, Layout
 LIFETIME_S = 30 * 24 * 3600
 OPEN_SHARDS = 8
 """The number of partitions of the locks. Locks are found by it, so it never changes."""
+
+TO_BOOK_SHARDS = 8
+"""The number of partitions of the ended trades. They are found by it, so it never changes."""
 
 MANUAL, STRATEGY = "MANUAL", "STRATEGY"
 """The kinds of the trading history."""
@@ -62,6 +67,30 @@ def _lock_of(item: Item) -> OrderLock:
 LOCKS = Layout(_lock_key, _lock_of, tuple(f"OPEN#{shard}" for shard in range(OPEN_SHARDS)), NAMES)
 
 
+def _ended_key(trading_account_id: str, intent_id: str) -> tuple[str, str]:
+    return f"TO_BOOK#{shard_of(intent_id, TO_BOOK_SHARDS)}", f"{trading_account_id}#{intent_id}"
+
+
+def _ended_item(ended: EndedTrade) -> Item:
+    pk, sk = _ended_key(*ended.key)
+    return {
+        "PK": pk,
+        "SK": sk,
+        "userId": ended.user_id,
+        "endedAt": ended.ended_at,
+        **NAMES.write(ended),
+        "version": ended.version,
+    }
+
+
+def _ended_of(item: Item) -> EndedTrade:
+    account_id, _, intent_id = item["SK"].partition("#")
+    return EndedTrade(item["userId"], account_id, intent_id, int(item["endedAt"]), **NAMES.read(item))
+
+
+ENDED_TRADES = Layout(_ended_key, _ended_of, tuple(f"TO_BOOK#{shard}" for shard in range(TO_BOOK_SHARDS)), NAMES)
+
+
 class DynamoIntentStore:
     """The intent store on DynamoDB."""
 
@@ -83,7 +112,7 @@ class DynamoIntentStore:
         write.add(self._moving(lock), refused=lambda item: OrderLockTaken(_lock_of(item)) if item else Contended())
         write.add(begun, refused=Contended)
         if replaced:
-            write.add(self._table.putting(self._item(replaced)), *self._history(replaced))
+            write.add(self._table.putting(self._item(replaced)), *self._consequences(replaced))
 
     def _moving(self, lock: OrderLock) -> Part:
         """Return the write of the next version of a lock; the first creates it."""
@@ -113,19 +142,24 @@ class DynamoIntentStore:
     def _add(self, write: Transaction, lock: Part, *intents: Intent) -> None:
         write.add(lock, refused=OrderLockLost)
         for intent in intents:
-            write.add(self._table.putting(self._item(intent)), *self._history(intent))
+            write.add(self._table.putting(self._item(intent)), *self._consequences(intent))
 
     def _item(self, intent: Intent) -> Item:
         pk, sk = _intent_key(intent.trading_account_id, intent.id)
         expiry = intent.updated_at // 1000 + LIFETIME_S if intent.state.is_final else None
         return {"PK": pk, "SK": sk, "expiresAt": expiry} | intent_item(intent)
 
-    def _history(self, intent: Intent) -> list[Part]:
-        entry = history_entry(intent)
-        if entry is None:
-            return []
-        place = {"PK": f"USER#{intent.user_id}", "SK": _position(STRATEGY if entry.strategy else MANUAL, entry)}
-        return [self._table.putting(place | history_item(entry))]
+    def _consequences(self, intent: Intent) -> list[Part]:
+        """Return the writes of what an intent comes to: its history entry, and the work of closing its books."""
+        entry, ended = history_entry(intent), ended_trade(intent)
+        parts = []
+        if entry is not None:
+            place = {"PK": f"USER#{intent.user_id}", "SK": _position(STRATEGY if entry.strategy else MANUAL, entry)}
+            parts.append(self._table.putting(place | history_item(entry)))
+        if ended is not None:
+            # It may be there already, if the trade gave way before and has its order lock back.
+            parts.append(self._table.putting(_ended_item(ended)))
+        return parts
 
     def unchanged(self, trading_account_id: str, symbol: str, lock: OrderLock | None) -> Part:
         """Return the check that the order lock of a symbol still has the same intent, or is still free."""
