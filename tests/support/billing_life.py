@@ -202,6 +202,7 @@ class BillingLife:
         self.lies: list[str] = []
         self.operations: list[Operation] = []
         self.errors: list[Exception] = []
+        self.killed_sweeps = 0
         self.next_comparison_at = BEGAN + DAY_MS
 
     def _purser(self, stores: Stores) -> None:
@@ -289,6 +290,7 @@ class BillingLife:
         except Killed:
             self.scissors.at = -1
             operation.is_troubled = operation.was_killed = True
+            self.killed_sweeps += kind == "compare"
         finally:
             self.operations.pop()
         if operation.is_troubled:
@@ -433,7 +435,7 @@ class BillingLife:
         came, self.queue.sent = self.queue.sent, []
         one_each = {body["customerId"]: body for body in came}
         self.waiting += [Message(body) for body in (came if self.delivery == "twice" else one_each.values())]
-        self.rules.check_due(each.body for each in self.waiting)
+        self.rules.check_due((each.body for each in self.waiting), self.killed_sweeps)
         now = self.clock.now
         visible = [each for each in self.waiting if each.visible_at <= now]
         self.waiting = [each for each in self.waiting if each.visible_at > now]

@@ -225,10 +225,17 @@ class BillingRules:
         if is_stored:
             self.noted[after.user_id] = replace(self.noted[after.user_id], due_at=after.due_at)
 
-    def check_due(self, waiting: Iterable[Mapping[str, str]]) -> None:
-        """Check that no two messages wait to say that the same customer is due."""
+    def check_due(self, waiting: Iterable[Mapping[str, str]], killed_sweeps: int) -> None:
+        """Check that one message waits to say that a customer is due, and one more for each sweep that was killed.
+
+        A sweep may be killed after it has sent a message, and before it has stored that.
+        """
         due = Counter(message["customerId"] for message in waiting if message["type"] == "due")
-        self.broken += [f"{count} messages say that {customer} is due" for customer, count in due.items() if count > 1]
+        self.broken += [
+            f"{count} messages say that {customer} is due"
+            for customer, count in due.items()
+            if count > 1 + killed_sweeps
+        ]
 
     def check_call(self, call: Request, operation: Operation) -> None:
         """Check what one changing call of Purser wants: it touches what is ours, and ends duplicates only."""
