@@ -1265,6 +1265,22 @@ def test_a_clearing_is_answered_although_readings_still_show_the_position(accoun
     assert account.position == 0
 
 
+def test_a_position_can_be_cleared_and_replaced_although_its_exits_cannot_be_looked_up(account: Account) -> None:
+    def look_in_vain() -> None:
+        account.world.reconcile(1)
+        account.clock.advance(CERTAINTY_MS)
+
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.fault(ALGO_ORDER, "http_503", method="GET", times=1000)
+    look_in_vain()
+    assert account.order(stop=STOP).state is State.RESTING
+    assert (account.position, len(account.open_orders)) == (D("0.05"), 1)
+    look_in_vain()
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert [intent.state for intent in account.world.store.intents.values()] == [State.DONE] * 3
+
+
 def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_given_up(account: Account) -> None:
     account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
     account.fault(POSITION, "http_503", times=1000)

@@ -270,7 +270,7 @@ class Orders:
                 begin(intent, lock, replaced)
                 return intent, lock
             except OrderLockTaken as taken:
-                left, left_lock = self._reconcile(taken.lock, deadline)
+                left, left_lock = self._left_by(taken.lock, intent, deadline)
             # A resting entry gives way, since the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
             if replaced is not None:
@@ -278,6 +278,18 @@ class Orders:
             intent = replace(intent, replaces=left.id if replaced else None)
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()
+
+    def _left_by(self, lock: OrderLock, successor: Intent, deadline: int) -> tuple[Intent, OrderLock]:
+        """Return the intent that left a lock, reconciled, and the lock.
+
+        If it rests, and the last look at it failed, it gives way to a manual order as it is: closing a position must
+        not depend on look-ups. Nothing can arrive any more that was sent for it, because its lease is over.
+        """
+        if successor.strategy is None and not lock.is_resting and lock.leased_until <= self._now():
+            left = self._store.get(lock.trading_account_id, lock.intent_id)
+            if left is not None and left.state is State.RESTING:
+                return left, lock
+        return self._reconcile(lock, deadline)
 
     def _reconcile(self, lock: OrderLock, deadline: int) -> tuple[Intent, OrderLock]:
         if lock.leased_until > self._now():
