@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.events import SECURITY_HEADERS, call
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import load_function, new_process
 from tests.support.template import functions, resources, template
 
 FUNCTIONS = functions()
@@ -180,13 +180,11 @@ def test_unknown_paths_of_every_api_reach_the_same_function() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if triggers(n) and n != "RouteNotFound"])
-def test_a_function_has_exactly_the_routes_that_the_gateway_sends_to_it(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for variable in FUNCTIONS[name]["Environment"]["Variables"]:
-        monkeypatch.delenv(variable, raising=False)
-    forget_process()
-    app = load_function(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()).app
+def test_a_function_has_exactly_the_routes_that_the_gateway_sends_to_it(name: str) -> None:
+    with new_process() as patch:
+        for variable in FUNCTIONS[name]["Environment"]["Variables"]:
+            patch.delenv(variable, raising=False)
+        app = load_function(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()).app
     answered = {(r.method, re.sub(r"<(\w+)>", r"{\1}", r.path)) for r in [*app._static_routes, *app._dynamic_routes]}
     assert answered == {(t["Method"], t["Path"]) for t in triggers(name)}
 

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 from scripts.openapi import merge as merging
 from tests.infrastructure.test_apis import APIS, FUNCTIONS, NOWHERE, route, triggers
-from tests.support.functions import forget_process
+from tests.support.functions import new_process
 from tests.support.openapi import document
 
 TRIGGERS = {route(trigger): trigger for name in FUNCTIONS for trigger in triggers(name)}
@@ -30,10 +30,11 @@ def response(operation: dict[str, Any], status: str) -> dict[str, Any]:
     return document()["components"]["responses"][name] if name else found
 
 
-def test_the_document_in_git_is_what_the_functions_generate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RECAPTCHA_SECRET_ID", raising=False)
-    forget_process()
-    assert merging.text() == merging.DOCUMENT.read_text(encoding="utf-8"), "out of date: make openapi"
+def test_the_document_in_git_is_what_the_functions_generate() -> None:
+    with new_process() as patch:
+        patch.delenv("RECAPTCHA_SECRET_ID", raising=False)
+        generated = merging.text()
+    assert generated == merging.DOCUMENT.read_text(encoding="utf-8"), "out of date: make openapi"
 
 
 def test_the_document_is_valid_openapi() -> None:
