@@ -74,7 +74,7 @@ def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
     console.step("loading")
     from local.system.stack import Options, Stack
 
-    names = ("template", "source", "bare", "until", "demo_days", "in_memory")
+    names = ("template", "source", "bare", "until", "demo_days", "in_memory", "processes")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name)}
     return Stack(Options(port, options.state, **chosen), console)
 
@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--bare", action="store_true", help="without paper exchange, Stripe and demo data")
     command.add_argument("--demo-days", type=int, help="the days for which the demo strategies get results; a year")
     command.add_argument("--in-memory", action="store_true", help="forget the tables at the end, which is faster")
+    command.add_argument("--processes", type=int, help="the most that each function may have; 8")
     command.add_argument("--until", type=int, metavar="PID", help="stop when this process has ended")
     command.set_defaults(command=run)
     command = commands.add_parser("token", help="print an access token")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.cloud.template import Function
 
 MAX_WORKERS = 8
-"""The limit of processes of one function."""
+"""The limit of processes of one function, unless another is given."""
 
 IDLE_SECONDS = 60
 """The idle time after which all but one of a function's processes end."""
@@ -41,12 +41,21 @@ class Busy(LocalError):
 
 
 class Functions:
-    """Invokes functions by name. ``make`` starts an environment. ``refresh`` is called before each invocation."""
+    """Invokes functions by name. ``make`` starts an environment. ``refresh`` is called before each invocation.
 
-    def __init__(self, functions: Mapping[str, Function], make: Callable[[Function], Worker], logs: Path) -> None:
+    No function has more than ``limit`` processes.
+    """
+
+    def __init__(
+        self,
+        functions: Mapping[str, Function],
+        make: Callable[[Function], Worker],
+        logs: Path,
+        limit: int = MAX_WORKERS,
+    ) -> None:
         self.refresh: Callable[[], None] = lambda: None
         self._logs = logs
-        self._pools = {name: _Pool(function, make) for name, function in functions.items()}
+        self._pools = {name: _Pool(function, make, limit) for name, function in functions.items()}
         self._closing = threading.Event()
         threading.Thread(target=self._trim, name="trimming", daemon=True).start()
 
@@ -92,9 +101,10 @@ class Functions:
 class _Pool:
     """The processes of one function. Each idle, busy or starting process takes a slot."""
 
-    def __init__(self, function: Function, make: Callable[[Function], Worker]) -> None:
+    def __init__(self, function: Function, make: Callable[[Function], Worker], limit: int = MAX_WORKERS) -> None:
         self._function = function
         self._make = make
+        self._limit = limit
         self._changed = threading.Condition()
         self._idle: list[Worker] = []  # The most recently used one is last.
         self._live: set[Worker] = set()
@@ -148,7 +158,7 @@ class _Pool:
         with self._changed:
             if self._slots:
                 self._changed.wait_for(lambda: self._idle, START_SECONDS)
-            free = self._changed.wait_for(lambda: self._idle or self._slots < MAX_WORKERS, WAIT_SECONDS)
+            free = self._changed.wait_for(lambda: self._idle or self._slots < self._limit, WAIT_SECONDS)
             if not free:
                 raise Busy(f"{self._function.name} has been busy for a minute")
             if self._idle:

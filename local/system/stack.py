@@ -24,7 +24,7 @@ from local.doubles.binance.client import PaperControl
 from local.doubles.kit import files
 from local.doubles.stripe.keys import keys_of
 from local.errors import CannotStart
-from local.functions.pool import Functions
+from local.functions.pool import MAX_WORKERS, Functions
 from local.functions.reload import Sources
 from local.functions.streams import StreamTrigger
 from local.functions.token_trigger import TokenTrigger
@@ -65,6 +65,7 @@ class Options:
     Port 0 means free ports. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
     ``until``, the system stops when the process of that number has ended. The demo strategies have results for each
     of the latest ``demo_days``. With ``in_memory``, the tables are gone when the system has ended.
+    Each function has at most that many ``processes``.
     """
 
     port: int = 3000
@@ -75,6 +76,7 @@ class Options:
     until: int | None = None
     demo_days: int = 365
     in_memory: bool = False
+    processes: int = MAX_WORKERS
 
 
 class Stack:
@@ -202,7 +204,7 @@ class Stack:
         def make(function: Function) -> Worker:
             return Worker(function, rapid, aws, self._logs / f"{function.name}.log")
 
-        functions = Functions(template.functions(), make, self._logs)
+        functions = Functions(template.functions(), make, self._logs, self._options.processes)
         sources = Sources(layer_sources(self._options.source), template.functions(), functions.recycle)
         functions.refresh = sources.refresh
         self._to_stop.callback(functions.close)

@@ -31,6 +31,8 @@ PATIENCE_S = 180
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 LOG = "run.log"
 DEMO_DAYS = 30
+PROCESSES = 4
+"""The most that a function of the whole system has. A race needs no more of them, and each takes long to start."""
 MOST_FAILURES, LOG_CHARACTERS = 5, 3000
 PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
@@ -148,11 +150,12 @@ def start(state: Path, *options: str | Path) -> OwnSystem:
 
 
 def start_whole(folder: Path) -> OwnSystem:
-    """Start a system as ``make run`` does, in a folder, but with results of fewer days, and with tables in memory.
+    """Start a system as ``make run`` does, in a folder, but with fewer results and processes, and tables in memory.
 
     The results of a year would take half a minute, and tables on disk twice the time of the database.
     """
-    return start(folder / "state", "--in-memory", "--demo-days", str(DEMO_DAYS))
+    options = ("--in-memory", "--demo-days", str(DEMO_DAYS), "--processes", str(PROCESSES))
+    return start(folder / "state", *options)
 
 
 def await_demo_data(running: Running) -> None:

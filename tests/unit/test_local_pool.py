@@ -83,6 +83,14 @@ def test_a_call_waits_for_a_busy_process_before_it_starts_another(monkeypatch: p
         assert len(made) == 2
 
 
+def test_a_function_has_no_more_processes_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "START_SECONDS", 0)
+    monkeypatch.setattr(pool, "WAIT_SECONDS", 0)
+    processes = pool._Pool(SimpleNamespace(name="Wallet"), FakeWorker, 2)  # type: ignore[arg-type]
+    with processes.worker(), processes.worker(), pytest.raises(pool.Busy):
+        processes._take()
+
+
 def test_only_a_long_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LOG_BYTES", 10)
     log, aside = tmp_path / "Wallet.log", tmp_path / "Wallet.log.1"
