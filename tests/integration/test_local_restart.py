@@ -156,8 +156,26 @@ def test_a_killed_system_keeps_everything_that_it_has_answered(small: SmallSyste
         with pytest.raises(people.refusal):
             people.sign_in("new@example.com", "Wrong-Horse-9!")
         assert people.add("another@example.com") not in {sub, *(user["sub"] for user in stack["users"].values())}
+
+        # Starting a system takes long, so this one also shows how a system stops.
+        assert_stopping_ends_every_process_also_during_a_call(small, again)
     finally:
-        again.stop()
+        if again.process.poll() is None:
+            again.stop()
+
+
+def assert_stopping_ends_every_process_also_during_a_call(small: SmallSystem, system: OwnSystem) -> None:
+    """Stop the system while a function sleeps."""
+    call = ["curl", "-s", f"{system.url}/talk/open?do=sleep&seconds=8"]
+    calling = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually((small.notes / "asleep").exists, what="the call")
+    processes = descendants(system.process.pid)
+    assert len(processes) > 3
+    system.process.terminate()
+    assert system.process.wait(PATIENCE_S) == 0
+    assert not alive(processes)
+    assert not (system.state / "stack.json").exists()
+    calling.wait(PATIENCE_S)
 
 
 def test_resources_are_created_as_the_template_says(standing: LocalSystem) -> None:
@@ -249,18 +267,6 @@ def test_a_function_accepts_events_only_from_the_gateway(standing: LocalSystem) 
             assert answer["errorType"] in ("PermissionError", "Runtime.ImportModuleError")
     assert standing.call("GET", "/talk/open").status_code == 200
     assert "LOCAL_INVOCATION_KEY" not in standing.running.invoke("Echo", {})["output"]
-
-
-def test_stopping_ends_every_process_also_during_a_call(system: OwnSystem) -> None:
-    call = ["curl", "-s", f"{system.url}/talk/open?do=sleep&seconds=8"]
-    calling = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    eventually(lambda: len(descendants(system.process.pid)) > 3)
-    processes = descendants(system.process.pid)
-    system.process.terminate()
-    assert system.process.wait(PATIENCE_S) == 0
-    assert not alive(processes)
-    assert not (system.state / "stack.json").exists()
-    calling.wait(PATIENCE_S)
 
 
 def test_the_system_stops_with_a_message_when_its_database_ends(system: OwnSystem) -> None:

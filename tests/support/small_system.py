@@ -314,6 +314,7 @@ def handler(event, context):
     if do == "malformed":
         return {"status": 200}
     if do == "sleep":
+        open(os.path.join(os.environ["NOTES"], "asleep"), "w").close()
         time.sleep(float(event["queryStringParameters"]["seconds"]))
     return {
         "statusCode": 200,
