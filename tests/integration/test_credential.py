@@ -35,6 +35,7 @@ from tests.integration.test_trading_account import (
     user,
 )
 from tests.support.aws import Aws
+from tests.support.effort import scaled
 from tests.support.events import call, claims
 from tests.support.functions import load_function, new_process, setting
 from tests.support.paper import Paper
@@ -297,7 +298,7 @@ def test_during_a_ban_of_the_address_no_credential_expires_and_no_account_is_una
 
 
 def test_concurrent_refusals_of_all_its_accounts_expire_a_credential(user: User, paper: Paper) -> None:
-    for _ in range(5):
+    for _ in range(scaled(10)):
         key = paper.key()
         credential = kept(user, key)
         both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
@@ -391,7 +392,7 @@ def test_an_unused_credential_can_be_rotated(user: User, paper: Paper) -> None:
 def test_concurrent_rotating_and_disconnecting_leave_no_credential_cancellation_or_claim(
     user: User, paper: Paper
 ) -> None:
-    for n in range(8):
+    for n in range(scaled(14)):
         old, new = paper.key(spot={"USDC": "1000"}), paper.key(spot={"USDC": "1000"})
         credential = kept(user, old)
         account = with_kept(user, credential)

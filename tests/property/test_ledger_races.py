@@ -33,7 +33,7 @@ from tests.support.ledger import (
 STORE = "purser.ledger.store.wallet_store.DynamoWalletStore"
 AT_ONCE = 50
 ROUNDS = scaled(4)
-DEPOSITS = scaled(60, long=AT_ONCE)
+DEPOSITS = scaled(40, long=AT_ONCE)
 """The deposits that race a close. All of them change one item, so each of them costs more the more there are."""
 CLOSING_MS = 300
 
@@ -254,7 +254,7 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
     it = bed(table)
     dealer = it.wallet(allow_negative=True)
     touched: dict[str, set[tuple[str, str]]] = {}
-    for client in [it.wallet() for _ in range(scaled(30, long=180))]:
+    for client in [it.wallet() for _ in range(scaled(20, long=180))]:
         with recorded() as asked:
             it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
             it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
