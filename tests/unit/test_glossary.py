@@ -6,7 +6,6 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -62,9 +61,9 @@ def test_every_term_is_explained_in_one_sentence() -> None:
         assert ". " not in meaning, meaning
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_identifiers_avoid_former_words(path: Path) -> None:
-    assert list(former_words(path.read_text())) == []
+def test_identifiers_avoid_former_words() -> None:
+    assert len(CODE) > 300
+    assert [(path, *found) for path in CODE for found in former_words(path.read_text())] == []
 
 
 @pytest.mark.parametrize("source", ["told = 1", "class Ties: pass", "HELD_UNTIL = 1", "f(is_slot=1)", "a.key_made"])
