@@ -602,6 +602,31 @@ def test_a_close_signal_waits_for_the_clearing_of_its_user(account: FollowedAcco
     assert account.position == 0
 
 
+def test_a_close_signal_waits_for_a_clearing_that_begins_just_before(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.executor.execute(account.enter(1))
+    job, world = account.exit(2), account.world
+    close = world.orders.close
+
+    def close_late(*given: Any) -> Any:
+        account.control.fault("/fapi/v1/order", "http_503", 1000, apiKey=account.api_key)
+        with pytest.raises(ExchangeUnavailable):
+            world.orders.clear_position(USER_ID, world.account_id, SYMBOL)
+        return close(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.orders, "close", close_late)
+        assert account.run_cut(job) == "unfinished"
+    account.control.clear_faults()
+    account.clock.advance(CLEARING_LIFETIME_MS)
+    world.reconcile(1)
+    assert account.position
+    account.settle(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert account.position == 0
+
+
 def test_an_entry_that_a_close_signal_withdraws_was_not_executed(account: FollowedAccount) -> None:
     job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900))
     account.executor.execute(job)

@@ -9,9 +9,10 @@ from decimal import Decimal
 import pytest
 
 from local.doubles.binance import PaperControl, PaperExchange
-from purser.errors import Unfinished
+from purser.errors import ExchangeUnavailable, Unfinished
 from purser.executions.closing import StoppedTrades
 from purser.follows.model import TradeClosing
+from purser.orders.intents import CLEARING_LIFETIME_MS
 from purser.orders.model import EntryType
 from tests.support.crashes import Killed
 from tests.support.executions import FollowedAccount
@@ -122,6 +123,20 @@ def test_a_closing_waits_for_an_entry_that_is_under_way(account: FollowedAccount
     assert not stopped.close()
     stopped.settle()
     stopped.check_closed("after the lease")
+
+
+def test_a_closing_waits_for_a_clearing_that_may_come_to_nothing(account: FollowedAccount) -> None:
+    stopped = Stopped(account)
+    account.control.fault("/fapi/v1/order", "http_503", 1000, apiKey=account.api_key)
+    with pytest.raises(ExchangeUnavailable):
+        account.world.orders.clear_position(USER_ID, account.world.account_id, "BTC/USDT")
+    assert not stopped.close()
+    account.control.clear_faults()
+    account.clock.advance(CLEARING_LIFETIME_MS)
+    account.world.reconcile(1)
+    assert account.position
+    stopped.settle()
+    stopped.check_closed("after the clearing")
 
 
 def test_an_entry_that_rests_is_withdrawn(account: FollowedAccount) -> None:

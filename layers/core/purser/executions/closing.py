@@ -29,10 +29,10 @@ class StoppedTrades:
         """Close what a trade holds, unless it has ended. Once it is stored as closing, the reconciler completes it.
 
         Raises:
-            Unfinished: an order of its symbol is being placed, or it could not be stored.
+            Unfinished: an order of its symbol is being placed or cleared, or it could not be stored.
         """
         trade = self._executions.intent(*closing.key)
-        if trade is None or trade.state.is_final or trade.is_closing:
+        if trade is None or trade.is_closing:
             return
         try:
             account, credential = self._accounts.get(closing.user_id, closing.trading_account_id)
@@ -41,9 +41,15 @@ class StoppedTrades:
         try:
             deadline = self._now() + ORDER_TIME_MS
             self._orders.close(account, credential, trade, None, deadline, self._executions.keep)
-        except (ExchangeError, RequestInFlight):
+        except RequestInFlight:
+            raise _not_closing(closing) from None
+        except ExchangeError:
             pass
         after = self._executions.intent(*closing.key)
         if after is not None and not after.state.is_final and not after.is_closing:
-            retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, closing.attempts - 1)
-            raise Unfinished("the trade is not closing yet", retry_after=retry_after)
+            raise _not_closing(closing)
+
+
+def _not_closing(closing: TradeClosing) -> Unfinished:
+    retry_after = FIRST_RETRY_S * RETRY_GROWTH ** max(0, closing.attempts - 1)
+    return Unfinished("the trade is not closing yet", retry_after=retry_after)

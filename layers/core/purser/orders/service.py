@@ -236,7 +236,7 @@ class Orders:
             The trade, which is final, or another intent has taken its order lock.
 
         Raises:
-            RequestInFlight: an order of the symbol is being placed.
+            RequestInFlight: an order of the symbol is being placed, or the symbol is being cleared.
             ExchangeError: it is not closed yet.
         """
         lock = self._store.locks.get(trade.trading_account_id, trade.symbol)
@@ -244,6 +244,9 @@ class Orders:
         if current is not None and lock is not None and current.id == trade.id and current.state is not State.RESTING:
             # Its position gets its stop first.
             current, lock = self._reconcile(lock, deadline)
+        if current is not None and current.replaces == trade.id and current.state is not State.RESTING:
+            # If that comes to nothing, the trade is still there.
+            raise _in_flight()
         if lock is None or current is None or current.id != trade.id or current.state is not State.RESTING:
             return self._store.get(trade.trading_account_id, trade.id) or trade
         if lock.leased_until > self._now():
