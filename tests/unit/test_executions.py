@@ -753,6 +753,19 @@ def test_a_closing_that_a_refused_key_has_delayed_is_counted_anew(account: Follo
     assert (account.counts(), account.position) == ({"OPEN": 1, "CLOSED": 1}, D(0))
 
 
+def test_a_closing_that_a_dead_key_has_prevented_is_abandoned(account: FollowedAccount) -> None:
+    account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
+    job = account.exit(2)
+    account.control.fault("/", "reject", 1000, apiKey=account.api_key, code=-2015)
+    account.deliver(job)
+    account.clock.advance(LIFETIME_MS)
+    account.world.reconcile(1)
+    account.control.clear_faults()
+    assert account.position
+    assert account.execution_of(job).status is ExecutionStatus.ABANDONED
+    assert account.counts() == {"OPEN": 1, "ABANDONED": 1}
+
+
 def rest(account: FollowedAccount) -> ExecutionJob:
     job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900), expires_at=account.clock() + 3_600_000)
     account.deliver(job)

@@ -189,13 +189,13 @@ class IntentRunner:
         """Give up an intent whose account is disconnected, or that could not be reconciled for its lifetime.
 
         Disconnecting an account also cancels its open orders, so a resting entry needs no further care. With a dead
-        key, nothing can be done for one.
+        key, nothing can be done for one. A trade that should have been closed may still be open, so it is not DONE.
         """
-        rests = intent.state is State.RESTING
-        left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
+        is_done = intent.state is State.RESTING and not intent.is_closing
+        left = intent.at(State.DONE if is_done else State.ABANDONED, self._now())
         self.changed(intent, left)
         self._store.finish(left, lock)
-        if not rests:
+        if not is_done:
             self._telemetry.abandoned(left)
         return left, lock
 
