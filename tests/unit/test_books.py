@@ -319,6 +319,25 @@ def test_an_entry_that_rested_is_booked_from_its_first_fill(booked: Booked) -> N
     assert result.net == booked.equity - 10_000
 
 
+@pytest.mark.parametrize("price", ["19900", "19950"])
+def test_an_entry_that_was_open_when_it_gave_way_is_booked_if_it_was_executed(booked: Booked, price: str) -> None:
+    account = booked.account
+    account.executor.execute(account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900)))
+    # The last look fails, so the entry gives way as it was reported before.
+    account.control.fault("/fapi/v1/algoOrder", "http_503", 1000, method="GET", apiKey=account.api_key)
+    move(booked, "20000")
+    account.control.prices(BTC_USDT=price)
+    account.clock.advance(40_000)
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.position == 0
+    assert booked.close() is None
+    if price == "19900":
+        assert booked.result.reason is EndReason.BY_HAND
+        assert booked.result.net == booked.equity - 10_000
+    else:
+        assert booked.results.results == {}
+
+
 def test_fees_in_another_asset_are_stated_and_priced(booked: Booked, monkeypatch: pytest.MonkeyPatch) -> None:
     booked.account.executor.execute(booked.account.enter(1))
     move(booked, "19000")

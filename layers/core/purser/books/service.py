@@ -78,7 +78,8 @@ class Books:
             return Postponed(self._now() + int(refusal.retry_after * 1000), succeeded=False)
         except ExchangeError:
             return Postponed(self._next_try(ended), succeeded=False)
-        self._results.add(result)
+        if result is not None:
+            self._results.add(result)
         return None
 
     def _next_try(self, ended: EndedTrade) -> int:
@@ -90,13 +91,16 @@ class Books:
             return True
         return self._results.has(intent.strategy.follow_id, intent.signal_id)
 
-    def _result(self, intent: Intent) -> TradeResult:
+    def _result(self, intent: Intent) -> TradeResult | None:
+        """Return the result of a trade, or None if its entry was cancelled before anything was executed."""
         if not intent.state.is_final or intent.placed_entry is None:
             # It has its order lock back, since what should have closed it has failed.
             raise NotYet
         account, credential = self._accounts.get(intent.user_id, intent.trading_account_id)
         with self._accounts.recording_key_status(account):
             entry = self._ended(intent.placed_entry, credential)
+            if not entry.filled:
+                return None
             course = Course(entry, self._desk.trades_between(credential, intent.symbol, entry.timestamp, self._now()))
             if not course.is_over:
                 raise NotYet

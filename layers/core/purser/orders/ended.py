@@ -43,11 +43,14 @@ class EndedTrade(WorkItem):
 
 
 def ended_trade(intent: Intent) -> EndedTrade | None:
-    """Return the ended trade of an intent, or None if it is not a follow's, has not ended, or filled nothing."""
+    """Return the ended trade of an intent, or None if it is not a follow's, has not ended, or filled nothing.
+
+    An entry that was open when it gave way may have been executed before it was cancelled. Its books will tell.
+    """
     entry, strategy = intent.placed_entry, intent.strategy
     if strategy is None or strategy.follow_id is None or not intent.state.is_final:
         return None
-    if entry is None or not entry.filled:
+    if entry is None or not (entry.filled or entry.is_open):
         return None
     return EndedTrade(
         intent.user_id, intent.trading_account_id, intent.id, ended_at=intent.updated_at, due_at=intent.updated_at
