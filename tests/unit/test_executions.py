@@ -627,6 +627,23 @@ def test_a_close_signal_waits_for_a_clearing_that_begins_just_before(
     assert account.position == 0
 
 
+def test_a_close_signal_closes_a_trade_from_before_trades_had_ids(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    (trade,) = account.world.store.intents.values()
+    lock = account.store.lock(account.world.account_id, SYMBOL)
+    assert trade.strategy is not None
+    assert lock is not None
+    old = replace(trade, strategy=replace(trade.strategy, strategy_id=None, follow_id=None))
+    account.store.keep(old, lock.leased(account.clock()))
+    stranger = account.exit(2, strategy_id="another")
+    account.executor.execute(stranger)
+    assert account.execution_of(stranger).reason is SkipReason.NOTHING_OPEN
+    job = account.exit(3)
+    account.executor.execute(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
 def test_an_entry_that_a_close_signal_withdraws_was_not_executed(account: FollowedAccount) -> None:
     job = account.enter(1, entry_type=EntryType.LIMIT, limit_price=D(19900))
     account.executor.execute(job)

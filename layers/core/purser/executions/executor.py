@@ -230,7 +230,7 @@ class Executor:
             trade = executions.intent(execution.trading_account_id, execution.trade_id)
         else:
             current = self._current(follower, task.signal)
-            trade = current if current is not None and _is_of(current, task.signal, follower) else None
+            trade = current if current is not None and self._is_of(current, task.signal, follower) else None
         if trade is None:
             raise Skipped(SkipReason.NOTHING_OPEN)
         _check_earlier(trade, task.signal)
@@ -255,6 +255,17 @@ class Executor:
             # The user is clearing the symbol. If that comes to nothing, the trade is still there.
             raise Unfinished("the user is clearing the symbol", retry_after=FIRST_RETRY_S)
         return current
+
+    def _is_of(self, intent: Intent, signal: Signal, follower: Follower) -> bool:
+        """Return whether an intent is a trade of the signal's strategy for a follow."""
+        trade = intent.strategy
+        if trade is None or intent.signal_id is None:
+            return False
+        if trade.strategy_id is not None:
+            return (trade.strategy_id, trade.follow_id) == (signal.strategy_id, follower.follow_id)
+        # The oldest trades have no ids, but the executions that opened them do.
+        opened = self._stores.executions.get(follower.follow_id, intent.signal_id)
+        return opened is not None and (opened.id, opened.strategy_id) == (intent.id, signal.strategy_id)
 
     def _end(self, follower: Follower, trade: Intent, signal: Signal, keep: Keep) -> Intent:
         """Close a trade, unless it has ended by itself, and return it as it is then."""
@@ -287,7 +298,7 @@ class Executor:
         """Open a trade for a follower. One that an earlier signal has opened is closed first, whatever comes then."""
         signal = task.signal
         trade = self._current(follower, signal)
-        if trade is not None and not _is_of(trade, signal, follower):
+        if trade is not None and not self._is_of(trade, signal, follower):
             raise Skipped(SkipReason.SYMBOL_BUSY)
         if trade is not None and trade.signal_id == signal.id:
             raise ExecutionExists
@@ -489,12 +500,6 @@ def _check_earlier(trade: Intent, signal: Signal) -> None:
     """Check that a trade is of an earlier signal. Ids of signals sort by the order in which they were accepted."""
     if trade.signal_id is not None and trade.signal_id > signal.id:
         raise Skipped(SkipReason.EXPIRED)
-
-
-def _is_of(intent: Intent, signal: Signal, follower: Follower) -> bool:
-    """Return whether an intent is a trade of the signal's strategy for a follow."""
-    trade = intent.strategy
-    return trade is not None and (trade.strategy_id, trade.follow_id) == (signal.strategy_id, follower.follow_id)
 
 
 def _skip_of(failure: ExchangeError | None) -> Skip:
