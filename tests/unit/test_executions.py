@@ -746,6 +746,26 @@ def test_a_redriven_close_signal_closes_the_trade_that_its_dead_job_left(
     assert account.jobs.records == {}
 
 
+def test_a_redriven_signal_to_enter_closes_the_opposite_trade_that_its_dead_job_left(
+    account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
+    job = account.enter(2, Direction.SHORT, expires_at=account.clock() + 3_600_000)
+
+    def fail(*_: Any) -> Any:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(account.world.access, "get", fail)
+        account.deliver(job, 2)
+    assert account.position > 0
+    account.deliver(job)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.execution_of(job).reason is SkipReason.INTERNAL
+    assert account.counts() == {"OPEN": 1, "FAILED/INTERNAL": 1}
+    assert account.jobs.records == {}
+
+
 def test_a_closing_that_outlives_its_job_is_completed_and_counted_anew(account: FollowedAccount) -> None:
     account.deliver(account.enter(1, expires_at=account.clock() + 3_600_000))
     job = account.exit(2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, partial
@@ -156,15 +157,18 @@ class Executor:
     def _settle(self, task: Task, follower: Follower) -> Exception | None:
         """Settle one follower. Return the error for which that must be tried again, so that others go on."""
         known = task.known.get(follower.follow_id)
-        # A closing that no attempt of a dead job could carry out is tried again when an operator redrives the job.
-        is_failed_closing = task.signal.closes and known is not None and known.status is ExecutionStatus.FAILED
-        if known is not None and known.status.is_settled and not is_failed_closing:
+        # What no attempt of a dead job could close is closed when an operator redrives the job.
+        was_given_up = known is not None and known.status is ExecutionStatus.FAILED and known.reason is not None
+        if known is not None and known.status.is_settled and not was_given_up:
             return None
         if self._now() >= task.until:
             return Unfinished("no time is left for this follower", retry_after=0)
         try:
             if task.signal.closes:
                 self._close(task, follower)
+            elif was_given_up:
+                with suppress(Skipped):
+                    self._end_earlier(follower, task.signal)
             elif known is not None:
                 self._look_up(known)
             else:
@@ -297,14 +301,7 @@ class Executor:
     def _enter(self, task: Task, follower: Follower) -> None:
         """Open a trade for a follower. One that an earlier signal has opened is closed first, whatever comes then."""
         signal = task.signal
-        trade = self._current(follower, signal)
-        if trade is not None and not self._is_of(trade, signal, follower):
-            raise Skipped(SkipReason.SYMBOL_BUSY)
-        if trade is not None and trade.signal_id == signal.id:
-            raise ExecutionExists
-        if trade is not None:
-            _check_earlier(trade, signal)
-            self._end(follower, trade, signal, self._stores.executions.keep)
+        has_closed = self._end_earlier(follower, signal)
         self._check_current(signal)
         # The fan-out refuses such a signal only in its first attempt, since later ones may follow on orders.
         if not is_plausible(signal, task.job.price):
@@ -317,7 +314,7 @@ class Executor:
         profile = task.profile(follow.risk_profile_id)
         try:
             with self._accounts.recording_key_status(account):
-                margin = self._margin(credential, signal.symbol, after_closing=trade is not None)
+                margin = self._margin(credential, signal.symbol, after_closing=has_closed)
                 sized = self._size(task, credential, margin, follow, profile, waiting)
                 self._desk.set_margin_type(credential, signal.symbol, MarginType.ISOLATED)
                 self._desk.set_leverage(credential, signal.symbol, sized.leverage)
@@ -326,6 +323,19 @@ class Executor:
         except ExchangeBadRequest as refusal:
             raise _skipped(refusal) from None
         self._send(task, self._ordered(task, follower, sized), account, credential, sized, profile)
+
+    def _end_earlier(self, follower: Follower, signal: Signal) -> bool:
+        """Close the trade that an earlier signal of the strategy has opened, and return whether there was one."""
+        trade = self._current(follower, signal)
+        if trade is None:
+            return False
+        if not self._is_of(trade, signal, follower):
+            raise Skipped(SkipReason.SYMBOL_BUSY)
+        if trade.signal_id == signal.id:
+            raise ExecutionExists
+        _check_earlier(trade, signal)
+        self._end(follower, trade, signal, self._stores.executions.keep)
+        return True
 
     def _follow(self, task: Task, follower: Follower) -> tuple[Follow, list[Follow]]:
         """Return the follow, and the other active ones of its account."""
