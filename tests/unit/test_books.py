@@ -319,6 +319,20 @@ def test_an_entry_that_rested_is_booked_from_its_first_fill(booked: Booked) -> N
     assert result.net == booked.equity - 10_000
 
 
+def test_an_entry_that_its_answer_has_dated_by_its_last_change_is_booked(booked: Booked) -> None:
+    account = booked.account
+    account.executor.execute(account.enter(1))
+    (trade,) = account.world.store.intents.values()
+    lock = account.store.lock(account.world.account_id, SYMBOL)
+    assert lock is not None
+    entry, *exits = trade.placed
+    late = replace(entry, timestamp=entry.timestamp + 1000)
+    account.store.keep(replace(trade, placed=(late, *exits)), lock.leased(account.clock()))
+    move(booked, "19000")
+    assert booked.close() is None
+    assert booked.result.net == booked.equity - 10_000
+
+
 @pytest.mark.parametrize("price", ["19900", "19950"])
 def test_an_entry_that_was_open_when_it_gave_way_is_booked_if_it_was_executed(booked: Booked, price: str) -> None:
     account = booked.account

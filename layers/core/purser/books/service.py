@@ -35,6 +35,12 @@ LONGEST_PAUSE_MS = 6 * HOUR_MS
 AGES_A_PAUSE = 4
 """Books that cannot be closed yet are tried again after a quarter of the time since the trade's end."""
 
+DATED_LATE_MS = 5_000
+"""The time before an entry's own in which its first fill may be.
+
+The answer to a new order has no other time than that of its last change.
+"""
+
 FUNDING_SETTLES_MS = 5 * 60_000
 """The time after which the venue surely lists a funding."""
 
@@ -101,7 +107,8 @@ class Books:
             entry = self._ended(intent.placed_entry, credential)
             if not entry.filled:
                 return None
-            course = Course(entry, self._desk.trades_between(credential, intent.symbol, entry.timestamp, self._now()))
+            since = entry.timestamp - DATED_LATE_MS
+            course = Course(entry, self._desk.trades_between(credential, intent.symbol, since, self._now()))
             if not course.is_over:
                 raise NotYet
             fundings = self._fundings(intent.symbol, course)
