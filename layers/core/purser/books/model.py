@@ -1,8 +1,8 @@
 """The result of a trade, from the fills of its account.
 
-The fills of the entry open the trade. Those on the other side close it, the first first, whoever has sent their
-orders, until nothing of it is left. A fill that closes more than that belongs to the trade in part. What the user has
-added on the side of the trade is closed after it.
+The fills of the entry open the trade. Later fills on the other side close it in the order of time, whoever has sent
+their orders, until nothing of it is left. A fill that closes more than what is left belongs to the trade in part. What
+the user has added by hand is closed after the trade (FIFO).
 
     s         +1 long, -1 short
     profit    s · (value sold or bought back - value of the entry), before fees

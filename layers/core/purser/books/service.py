@@ -32,8 +32,8 @@ RESEND_AFTER_MS = 1_080_000
 
 SHORTEST_PAUSE_MS = 60_000
 LONGEST_PAUSE_MS = 6 * HOUR_MS
-AGES_A_PAUSE = 4
-"""Books that cannot be closed yet are tried again after a quarter of the time since the trade's end."""
+PAUSE_SHARE = 4
+"""Books that cannot be closed yet are tried again after a fourth of the time since the trade's end."""
 
 DATED_LATE_MS = 5_000
 """The time before an entry's own in which its first fill may be.
@@ -89,7 +89,7 @@ class Books:
         return None
 
     def _next_try(self, ended: EndedTrade) -> int:
-        pause = (self._now() - ended.ended_at) // AGES_A_PAUSE
+        pause = (self._now() - ended.ended_at) // PAUSE_SHARE
         return self._now() + min(max(pause, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS)
 
     def _is_closed(self, intent: Intent) -> bool:
