@@ -12,6 +12,7 @@ import asyncio
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,8 @@ BUILD = ROOT / ".local/build"
 LOGS = ROOT / ".local/logs"
 BYTECODE = ROOT / ".local/cache/bytecode"
 """The bytecode of what tests import (see the Makefile)."""
+HALVES = (("unit", "contracts", "infrastructure"), ("property", "integration", "e2e"))
+"""The folders of tests that are compiled side by side."""
 LAYERS = ("core", "exchange", "billing")
 INPUTS = ("template.yaml", "layers", "scripts/build_layer.py", *(f"requirements/{layer}.txt" for layer in LAYERS))
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
@@ -96,12 +99,20 @@ async def build_beside_tests(progress: commands.Progress) -> None:
 
 
 async def compile_tests(progress: commands.Progress) -> None:
-    """Let pytest compile the tests with its assertions. What is wrong with them, their run will say."""
+    """Let pytest compile the tests with its assertions, both halves side by side."""
     LOGS.mkdir(parents=True, exist_ok=True)
+    with progress.step("compiling", "the tests"):
+        async with asyncio.TaskGroup() as group:
+            for folders in HALVES:
+                group.create_task(collect(folders))
+
+
+async def collect(folders: Sequence[str]) -> None:
+    """Collect the tests of some folders, which compiles them. What is wrong with them, their run will say."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
-    with progress.step("compiling", "the tests"), suppress(commands.Failed):
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
-        await commands.run(command, LOGS / "build-tests.log", environment)
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *(f"tests/{name}" for name in folders)]
+    with suppress(commands.Failed):
+        await commands.run(command, LOGS / f"build-tests-{folders[0]}.log", environment)
 
 
 async def build(folder: Path, target: str, progress: commands.Progress) -> None:
