@@ -21,7 +21,7 @@ from purser.actor import Actor
 from purser.credentials.model import CredentialStatus, CredentialType
 from purser.credentials.service import Credentials, Exchanges, NewCredential
 from purser.credentials.store.credentials import DynamoCredentialStore
-from purser.disconnecting.service import Cancellations
+from purser.disconnecting.service import ORDERS_UNDER_WAY_MS, Cancellations
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
@@ -75,8 +75,9 @@ class World:
         for key in KEYS:
             self.exchange.add(key)
         accounts, plans = DynamoTradingAccountStore(self.table), FakePlans(PLAN)
-        cancellations = Cancellations(
-            DynamoCancellationStore(self.table), vault, self.exchange, FakeQueue(), FakeWorkTelemetry(), clock
+        self.waiting = DynamoCancellationStore(self.table)
+        self.cancellations = cancellations = Cancellations(
+            self.waiting, vault, self.exchange, FakeQueue(), FakeWorkTelemetry(), clock
         )
         service = TradingAccounts(
             accounts, vault, self.exchange, plans, cancellations, NoBackfills(), clock, Decimal(1)
@@ -148,6 +149,12 @@ class World:
     def _live(self, one: int, _other: int, _kind: TradeType) -> None:
         self.exchange.keys[KEYS[one]].secret = "secret"
 
+    def finish_cancellations(self) -> None:
+        """Work on every cancellation that waits, once no order can be placed any more."""
+        self.clock.advance(ORDERS_UNDER_WAY_MS)
+        for waiting in self.waiting.due(self.clock()):
+            self.cancellations.resume(waiting.trading_account_id)
+
     def audit_entries(self) -> list[Operation]:
         """Return all audit entries, oldest first."""
         rows, _ = self.operations.page(USER, OperationFilter(), 1000)
@@ -189,6 +196,7 @@ def check(world: World) -> None:
 
 def check_trail(world: World, *, ordered: bool) -> None:
     """Assert that the audit trail alone shows which accounts are connected and active."""
+    world.finish_cancellations()
     operations = world.audit_entries()
     connected = {account.id: account for account in world.accounts.connected(USER).accounts}
     balance = Counter({"CONNECT": 0})

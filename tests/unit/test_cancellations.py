@@ -10,9 +10,11 @@ import pytest
 from purser.clock import DAY_MS
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
-from purser.disconnecting.service import Cancellations, cancellation_sweeper
+from purser.disconnecting.service import ORDERS_UNDER_WAY_MS, Cancellations, cancellation_sweeper
 from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeUnavailable, Unavailable
 from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.orders import SENDING_WINDOW_MS
+from purser.orders.intents import LEASE_AFTER_MS, ORDER_TIME_MS
 from purser.retrying import retry_delay
 from purser.work.model import Delivery
 from purser.work.sweeper import SWEEP_INTERVAL_MS
@@ -36,11 +38,11 @@ class World:
         """Make a sweep that has a minute."""
         return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
-    def wait_for(self, name: str) -> Cancellation:
+    def wait_for(self, name: str, trade_type: TradeType = TradeType.SPOT) -> Cancellation:
         now = self.clock()
         ciphertext = FakeVault().encrypt("secret", sealing_context("user", name))
         sealed = SealedCredential(name, "user", Venue.BINANCE, name, ciphertext, now)
-        waiting = Cancellation(name, TradeType.SPOT, sealed, now, due_at=now + RESEND_AFTER_MS)
+        waiting = Cancellation(name, trade_type, sealed, now, due_at=now + RESEND_AFTER_MS)
         self.memory.cancellations[name] = waiting
         return waiting
 
@@ -98,6 +100,35 @@ def test_a_cancellation_that_the_exchange_refuses_for_good_is_reported_as_failed
     world.cancellations.resume("one")
     assert world.memory.outcomes == {"one": "FAILED"}
     assert world.telemetry.outcomes == [("failed", "one")]
+
+
+def test_orders_that_a_request_places_while_its_account_is_disconnected_are_cancelled(world: World) -> None:
+    world.wait_for("one", TradeType.FUTURES)
+    orders = world.exchange.keys[world.exchange.add("one")]
+    for _ in range(2):
+        orders.open_orders = 1
+        world.cancellations.resume("one")
+        assert orders.open_orders == 0
+        assert "one" in world.memory.cancellations
+    orders.open_orders = 1
+    world.clock.advance(ORDERS_UNDER_WAY_MS)
+    assert world.sweep() == 1
+    world.cancellations.resume("one")
+    assert orders.open_orders == 0
+    assert world.memory.outcomes == {"one": "SUCCESS"}
+
+
+def test_the_first_message_of_a_cancellation_comes_when_no_request_places_orders_any_more() -> None:
+    assert ORDER_TIME_MS + LEASE_AFTER_MS + SENDING_WINDOW_MS < ORDERS_UNDER_WAY_MS
+    assert ORDERS_UNDER_WAY_MS < Cancellations.RETRY_DELAY_S * 1000
+
+
+def test_a_futures_cancellation_that_has_failed_is_not_repeated(world: World) -> None:
+    world.wait_for("one", TradeType.FUTURES)
+    world.exchange.refusing_to_cancel = ExchangeAuthorizationFailed()
+    world.cancellations.resume("one")
+    assert world.memory.cancellations == {}
+    assert world.memory.outcomes == {"one": "FAILED"}
 
 
 def test_a_refused_cancellation_that_has_ended_meanwhile_is_reported_once(world: World) -> None:

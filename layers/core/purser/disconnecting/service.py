@@ -15,9 +15,10 @@ from typing import Protocol
 from purser.credentials.model import opened
 from purser.disconnecting.model import RESEND_AFTER_MS, Cancellation
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
+from purser.exchanges.model import TradeType
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Opener, Sender
-from purser.work.model import Delivery
+from purser.work.model import Delivery, Postponed
 from purser.work.ports import WorkStore, WorkTelemetry
 from purser.work.sweeper import Sweeper
 from purser.work.worker import StillInProgress, Worker
@@ -29,6 +30,13 @@ GRACE_MS = 20_000
 """The time by which the lease outlasts an attempt's requests, in ms.
 
 The venue drops a request ten seconds after it was signed (ccxt's ``recvWindow``). The rest allows for differing clocks.
+"""
+
+ORDERS_UNDER_WAY_MS = 45_000
+"""The time in which a request that read the account before it was disconnected may still place orders, in ms.
+
+It has 30 s (``ORDER_TIME_MS`` and ``LEASE_AFTER_MS`` of ``purser.orders.intents``), and the venue takes a request for
+ten seconds after it was signed.
 """
 
 SWEEP_LIMIT = 1000
@@ -68,14 +76,11 @@ class Cancellations:
         self._queue = queue
         self._telemetry = telemetry
         self._now = now
-        self._worker = self._attempting(ExchangeAuthorizationFailed)
-        self._finisher = self._attempting(ExchangeAuthorizationFailed, ExchangeBadRequest)
+        self._worker = self._attempting(self._cancel_twice)
+        self._finisher = self._attempting(partial(self._cancel, (ExchangeAuthorizationFailed, ExchangeBadRequest)))
 
-    def _attempting(self, *final: type[Exception]) -> Worker[Cancellation]:
-        """Return a worker that ends a cancellation as FAILED after a ``final`` error."""
-        return Worker(
-            self._store, partial(self._cancel, final), self._telemetry, self._now, lease_ms=ATTEMPT_MS + GRACE_MS
-        )
+    def _attempting(self, process: Callable[[Cancellation], Postponed | None]) -> Worker[Cancellation]:
+        return Worker(self._store, process, self._telemetry, self._now, lease_ms=ATTEMPT_MS + GRACE_MS)
 
     def begin(self, cancellation: Cancellation) -> None:
         """Try to cancel now. If that fails, the queue or the sweep goes on.
@@ -116,7 +121,15 @@ class Cancellations:
         """Return the delivery that an attempt without a message counts as."""
         return Delivery(1, sent_at=self._now())
 
+    def _cancel_twice(self, cancellation: Cancellation) -> Postponed | None:
+        """Cancel the open orders, and those of futures again once no request under way can place any more."""
+        quiet_at = cancellation.created_at + ORDERS_UNDER_WAY_MS
+        is_last = cancellation.trade_type is not TradeType.FUTURES or self._now() >= quiet_at
+        self._cancel((ExchangeAuthorizationFailed,), cancellation)
+        return None if is_last else Postponed(quiet_at, succeeded=True)
+
     def _cancel(self, final: tuple[type[Exception], ...], cancellation: Cancellation) -> None:
+        """Cancel the open orders. After a ``final`` error, end the cancellation as FAILED."""
         sealed, ends_at = cancellation.credential, cancellation.leased_until - GRACE_MS
         secret = self._vault.decrypt(sealed.ciphertext, sealed.context)
         credential = opened(sealed, secret, cancellation.trading_account_id)
