@@ -30,6 +30,8 @@ from tests.support.intents import USER_ID, CutDesk
 from tests.support.paper_in_process import ControlInProcess, DirectDesk
 
 D = Decimal
+HAND_AMOUNT = D("0.01")
+"""What a user buys by hand, unless a test says otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +212,43 @@ def test_a_closing_that_the_venue_refuses_leaves_the_trade_protected_until_it_su
     assert (account.position, account.open_orders) == (D(0), [])
 
 
+def cut_look_ups_of_exits(account: FollowedAccount) -> None:
+    account.control.fault("/fapi/v1/algoOrder", "http_503", 1000, method="GET", apiKey=account.api_key)
+
+
+def test_a_close_signal_closes_the_trade_while_its_exits_cannot_be_looked_up(account: FollowedAccount) -> None:
+    account.executor.execute(account.enter(1))
+    job = account.exit(2)
+    cut_look_ups_of_exits(account)
+    assert account.run_cut(job) == "unfinished"
+    assert (account.position, account.open_orders) == (D(0), [])
+    open_by_hand(account)
+    account.clock.advance(15_000)
+    account.world.reconcile(1)
+    account.settle(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert account.position == D("0.01")
+
+
+@pytest.mark.parametrize("added", [D("0.01"), D("0.087")])
+def test_a_close_signal_waits_for_look_ups_if_the_position_has_changed(
+    account: FollowedAccount, added: Decimal
+) -> None:
+    account.executor.execute(account.enter(1))
+    account.clock.advance(1000)
+    # A take-profit has sold 0.087.
+    account.control.prices(BTC_USDT="20500")
+    open_by_hand(account, added)
+    job = account.exit(2)
+    cut_look_ups_of_exits(account)
+    assert account.run_cut(job) == "unfinished"
+    assert account.position == D("0.175") - D("0.087") + added
+    account.check_protected()
+    account.settle(job)
+    assert account.execution_of(job).status is ExecutionStatus.CLOSED
+    assert account.position == added
+
+
 def test_a_position_that_is_opened_by_hand_just_before_the_entry_is_left_alone(
     account: FollowedAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,9 +368,9 @@ def demand_equity(account: FollowedAccount) -> None:
     account.change(protections=Protections(min_equity_usd=D("10000.01")))
 
 
-def open_by_hand(account: FollowedAccount) -> None:
+def open_by_hand(account: FollowedAccount, amount: Decimal = HAND_AMOUNT) -> None:
     desk = account.world.desk
-    desk.place(account.credential, SYMBOL, NewOrder("by-hand", Side.BUY, OrderType.MARKET, D("0.01")))
+    desk.place(account.credential, SYMBOL, NewOrder("by-hand", Side.BUY, OrderType.MARKET, amount))
 
 
 def reach_open_trades(account: FollowedAccount) -> None:

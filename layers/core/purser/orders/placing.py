@@ -204,8 +204,20 @@ class Placement:
         entry = self._find_again(before)
         if entry is not None and not entry.is_void:
             self._find_closings()
-            entry = self._close_out(None, entry, self._known_exits())
+            entry = self._close_out(None, entry, self._exits_to_close_beside())
         return self._end(entry or before).at(State.DONE, self._now())
+
+    def _exits_to_close_beside(self) -> dict[str, Order]:
+        """Return the exits as they are, or as they were last reported if they cannot be looked up now.
+
+        Closing must not depend on look-ups. A position that has not changed since its entry is closed without them.
+        """
+        try:
+            return self._known_exits()
+        except Unseen:
+            raise
+        except ExchangeUnavailable:
+            return {order.client_id: order for order in self._intent.placed[1:]}
 
     def _find_again(self, before: Order) -> Order | None:
         """Return an entry as it is now, or None if it is not found and has not been executed.
