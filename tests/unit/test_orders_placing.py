@@ -151,6 +151,24 @@ def test_a_position_whose_lost_stop_cannot_stand_any_more_is_closed(account: Acc
     assert intent.placed_entry is not None
 
 
+def test_what_an_entry_fills_after_its_stop_was_hit_has_a_stop_if_closing_is_refused(account: Account) -> None:
+    account.order(EntryType.LIMIT, Side.SELL, price=D(20200), stop=Stop(D(21210), StopType.MARKET))
+    account.depth("0.02")
+    account.price(21211)
+    account.price(20201)
+    account.fault("/fapi/v1/order", "reject", method="POST", times=50, code=-2010)
+    account.world.reconcile(1)
+    assert account.position == D("-0.02")
+    assert len(account.open(Role.STOP)) == 1
+    assert account.intent().state is State.RESTING
+    account.heal()
+    account.price(21211)
+    account.clock.advance(15_000)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
 def test_what_an_entry_fills_after_its_stop_was_hit_is_closed(account: Account) -> None:
     account.order(EntryType.LIMIT, Side.SELL, price=D(20200), stop=Stop(D(21210), StopType.MARKET))
     account.depth("0.02")

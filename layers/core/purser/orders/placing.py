@@ -661,9 +661,12 @@ class Placement:
         self._has_lost_closing = False
 
     def _is_protected(self, exits: dict[str, Order]) -> bool:
-        """Place the stop if it is missing, and return whether it stands."""
+        """Place the stop if it is missing, and return whether it stands.
+
+        One that has been executed protects nothing that the entry has filled since then.
+        """
         stop = self._intent.stop
-        if stop is None or not self._is_lost(stop, exits.get(stop.order.client_id)):
+        if stop is None or state_of_stop(exits.get(stop.order.client_id)) is StopState.STANDING:
             return True
         try:
             placed = self._place_exit(stop.bound(True), resting=False)
