@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / ".local/runtime"
 MIB = 2**20
 # The most that a layer may weigh in MiB, zipped and unzipped. Lambda's limit is 250 unzipped for all layers together.
-BUDGETS = {"CoreLayer": (7, 20), "ExchangeLayer": (8, 26), "BillingLayer": (6, 18)}
+BUDGETS = {"CoreLayer": (8, 22), "ExchangeLayer": (8, 26), "BillingLayer": (6, 18)}
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 IMPORT = "import app; assert callable(app.handler)"
 

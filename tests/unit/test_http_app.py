@@ -546,6 +546,11 @@ def test_refused_requests_are_not_logged(customer: Handler) -> None:
     assert written.text == ""
 
 
+@pytest.mark.parametrize("rest", ["\n", "/\n", "\n/"])
+def test_a_path_that_ends_in_a_line_feed_is_no_route(customer: Handler, rest: str) -> None:
+    assert call(customer, "POST", THING + rest, {"name": "x"}).status == 404
+
+
 def test_unknown_routes_and_methods_are_not_found(customer: Handler, desk: Handler, accounts: Handler) -> None:
     for method, path in (("GET", "/v1/priv/nothing"), ("PATCH", THING), ("GET", f"{THING}/")):
         assert call(customer, method, path).body == {"message": "route not found"}

@@ -31,6 +31,7 @@ def test_the_version_is_the_one_that_was_reviewed() -> None:
         (APIGatewayRestResolver(enable_validation=True), "_response_validation_middleware"),
         (APIGatewayRestResolver(), "_static_routes"),
         (APIGatewayRestResolver(), "_dynamic_routes"),
+        (APIGatewayRestResolver(), "_compile_regex"),
     ],
 )
 def test_a_private_name_exists(owner: Any, name: str) -> None:
@@ -45,6 +46,7 @@ def test_a_private_name_exists(owner: Any, name: str) -> None:
         (api_gateway.Route, "app._request_validation_middleware"),
         (api_gateway.Route, "app._response_validation_middleware"),
         (api_gateway.ApiGatewayResolver, '"_route"'),
+        (api_gateway.ApiGatewayResolver.route, "self._compile_regex(rule"),
         (api_gateway._registered_api_adapter, "_DEPENDS_CACHE_KEY"),
     ],
 )

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from aws_lambda_powertools.event_handler.api_gateway import _DEPENDS_CACHE_KEY
+from aws_lambda_powertools.event_handler.api_gateway import _DEPENDS_CACHE_KEY, ApiGatewayResolver
 from aws_lambda_powertools.event_handler.depends import build_dependency_tree, solve_dependencies
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIRequestValidationMiddleware,
@@ -24,6 +24,9 @@ from purser.errors import MalformedRequest, PayloadTooLarge
 
 LARGEST_BODY = 256_000
 """In bytes, as the event has them: a body in Base64 counts by its longer form."""
+
+ROUTE = r"^{}/*\Z"
+"""The pattern of a whole path. Powertools' own ends with ``$``, which takes ``/accounts/%0A`` for ``/accounts``."""
 
 Guard = Callable[[APIGatewayProxyEvent], None]
 """Refuses a request by raising a ``PurserError``, before anything of it is read."""
@@ -85,13 +88,17 @@ class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
 
 
 class GuardedResolver(APIGatewayRestResolver):
-    """A resolver with the two validations above, whose guards see every request first."""
+    """A resolver with the two validations above. Guards see every request first, and routes match whole paths."""
 
     def __init__(self, guards: Sequence[Guard], **options: Any) -> None:
         super().__init__(enable_validation=True, **options)
         self.guards = tuple(guards)
         self._request_validation_middleware = GuardedRequestValidation()  # type: ignore[no-untyped-call]
         self._response_validation_middleware = ExactResponseValidation(has_response_validation_error=True)
+
+    @staticmethod
+    def _compile_regex(rule: str, base_regex: str = ROUTE) -> Any:
+        return ApiGatewayResolver._compile_regex(rule, base_regex)  # noqa: SLF001 it is overridden
 
     @property
     def routes(self) -> list[Any]:
